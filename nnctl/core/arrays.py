@@ -1,0 +1,32 @@
+"""Array aliases and the few NumPy idioms that were measured to matter.
+
+Shape letters, everywhere in nnctl: ``B`` batch, ``T`` time, ``C`` channels, ``H W`` image, ``D`` features,
+``K`` classes, ``N`` rows of a data set.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Array", "Float", "Shape", "column_sums"]
+
+Array: TypeAlias = NDArray[Any]
+Float: TypeAlias = NDArray[np.floating[Any]]
+Shape: TypeAlias = tuple[int, ...]
+
+_ones: dict[tuple[int, np.dtype[Any]], Float] = {}
+
+
+def column_sums(a: Float, out: Float) -> Float:
+    """Sum a matrix over its rows, ``out = 1' a``, with shapes (B, D) -> (D,).
+
+    As a product with ones: 3.4 us where ``a.sum(0)`` takes 28 us on 50 thousand floats (PERFORMANCE.md, point 6).
+    """
+    key = (len(a), a.dtype)
+    ones = _ones.get(key)
+    if ones is None:
+        ones = _ones[key] = np.ones(len(a), a.dtype)
+    return np.dot(ones, a, out=out)

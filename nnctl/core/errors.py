@@ -1,0 +1,131 @@
+"""What can go wrong, each with the exit code that `nnctl` ends with.
+
+    NnctlError              something a person can mend
+    ├── UsageError      2   the command line
+    ├── SpecError       2   the YAML spec; carries one Problem per mistake
+    ├── DataError       3   a data file, a target, a split
+    ├── Diverged        4   a loss or gradient that is not finite
+    ├── CheckFailed     5   a check came to the verdict "fail"
+    ├── DiskError      74   writing failed: disk full, no permission
+    └── Interrupted 130/143 Ctrl-C or SIGTERM; the checkpoint is saved
+
+Anything else that escapes is a bug in nnctl and ends with exit code 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = [
+    "CheckFailed",
+    "DataError",
+    "DiskError",
+    "Diverged",
+    "Interrupted",
+    "NnctlError",
+    "Problem",
+    "SpecError",
+    "UsageError",
+]
+
+
+class NnctlError(Exception):
+    """An error that a person can mend; its text says where, what is wrong, what was found and what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(NnctlError):
+    """The command line asks for something that cannot be done."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a spec.
+
+    Parameters
+    ----------
+    path : tuple of str or int
+        The keys that lead to it, as written: ``("optimizer", "adamw", "lr")``.
+    message : str
+        What is wrong, what was found, and what to do.
+    line, column : int or None
+        Where it stands in the file, counted from 1; None where the value came from elsewhere.
+    text : str or None
+        The line itself, for the caret.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    line: int | None = None
+    column: int | None = None
+    text: str | None = None
+
+    @property
+    def dotted(self) -> str:
+        """The path as one writes it on the command line, ``architecture.2.dropout.rate``."""
+        return ".".join(str(part) for part in self.path)
+
+
+class SpecError(NnctlError):
+    """A spec that cannot be used; every mistake in it is in `problems`."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem], source: str = "spec") -> None:
+        self.problems = tuple(problems)
+        self.source = source
+        super().__init__("\n".join(self._located(p) for p in self.problems))
+
+    def _located(self, problem: Problem) -> str:
+        place = self.source if problem.line is None else f"{self.source}:{problem.line}:{problem.column}"
+        dotted = f" {problem.dotted}:" if problem.path else ""
+        head = f"{place}:{dotted} {problem.message}"
+        if problem.text is None or problem.column is None:
+            return head
+        shown = problem.text.replace("\t", " ")
+        return f"{head}\n    {shown}\n    {' ' * (problem.column - 1)}^"
+
+
+class DataError(NnctlError):
+    """Data that cannot be read, or cannot be learned from."""
+
+    exit_code = 3
+
+
+class Diverged(NnctlError):  # noqa: N818 - the state has a name in the field, and in run.json
+    """A loss, gradient or weight stopped being finite."""
+
+    exit_code = 4
+
+
+class CheckFailed(NnctlError):
+    """A check came to the verdict "fail"."""
+
+    exit_code = 5
+
+
+class DiskError(NnctlError):
+    """A file could not be written."""
+
+    exit_code = 74
+
+
+class Interrupted(NnctlError):  # noqa: N818 - the state has a name in run.json
+    """A signal ended the run after its checkpoint was saved.
+
+    Parameters
+    ----------
+    message : str
+        What was saved and how to go on.
+    signal : int
+        The signal's number; the exit code is 128 more: 130 for SIGINT, 143 for SIGTERM.
+    """
+
+    def __init__(self, message: str, signal: int = 2) -> None:
+        super().__init__(message)
+        self.signal = signal
