@@ -77,7 +77,9 @@ class Schema(BaseModel):
         if not unknown:
             return handler(value)
         hints = {key: did_you_mean(key, cls.model_fields, cls._synonyms()) for key in unknown}
-        errors = [_error(f"unknown key.{hints[key]}{_or_the_list(cls, hints[key])}", (key,), value[key]) for key in unknown]
+        errors = [
+            _error(f"unknown key.{hints[key]}{_or_the_list(cls, hints[key])}", (key,), value[key]) for key in unknown
+        ]
         try:
             handler({key: value[key] for key in value if key in cls.model_fields})
         except ValidationError as other:
@@ -189,7 +191,8 @@ class Component(Schema):
         elif isinstance(value, Mapping) and value:
             raise cls._refusal(
                 f"must name one {cls.family}. Got {len(value)} keys: {_listed(map(str, value))}. "
-                f"Indent what belongs to the first.", value
+                f"Indent what belongs to the first.",
+                value,
             )
         else:
             raise cls._refusal(f"must name a {cls.family}: {_listed(cls.members())}. Got {_shown(value)}.", value)
@@ -296,7 +299,9 @@ def sentence(error: Mapping[str, Any]) -> str:
     if kind == "missing":
         return _SENTENCES[kind]
     template = _SENTENCES.get(kind)
-    said = template.format(**error.get("ctx", {})) if template else f"{str(error['msg']).removeprefix('Value error, ')}."
+    said = (
+        template.format(**error.get("ctx", {})) if template else f"{str(error['msg']).removeprefix('Value error, ')}."
+    )
     return f"{said} Got {_shown(found)}."
 
 
@@ -311,12 +316,24 @@ def problems_of(error: ValidationError) -> list[tuple[Loc, str]]:
     return [(loc, _merged(sentences)) for loc, sentences in told.items()]
 
 
-_BRANCHES = ("function-", "literal[", "constrained-", "nullable[", "tuple[", "list[", "dict[", "is-instance[", "lax-or-strict[")
+_BRANCHES = (
+    "function-",
+    "literal[",
+    "constrained-",
+    "nullable[",
+    "tuple[",
+    "list[",
+    "dict[",
+    "is-instance[",
+    "lax-or-strict[",
+)
 _SCALARS = {"int", "float", "str", "bool", "none"}
 
 
 def _without_branches(loc: Sequence[str | int]) -> Loc:
-    return tuple(part for part in loc if not (isinstance(part, str) and (part in _SCALARS or part.startswith(_BRANCHES))))
+    return tuple(
+        part for part in loc if not (isinstance(part, str) and (part in _SCALARS or part.startswith(_BRANCHES)))
+    )
 
 
 def _merged(sentences: Sequence[str]) -> str:

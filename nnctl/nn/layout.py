@@ -1,0 +1,162 @@
+"""Where every parameter lies: the plan of a network, made before anything is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+from nnctl.core.arrays import Shape
+from nnctl.nn.activations import Activation
+from nnctl.nn.compose import Sequential
+from nnctl.nn.initializers import Auto, Initializer, Zeros
+from nnctl.nn.layer import Layer, Param, ShapeError
+
+__all__ = ["Layout", "Row", "Slot"]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A parameter in its place: ``theta[start:stop]``, or ``state[start:stop]`` where it is not trained."""
+
+    name: str
+    param: Param
+    init: Initializer
+    start: int
+
+    @property
+    def stop(self) -> int:
+        """The end of its slice."""
+        return self.start + self.param.size
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer in the architecture table."""
+
+    path: str
+    layer: Layer
+    depth: int
+    in_shape: Shape
+    out_shape: Shape
+    params: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Every parameter of a network in its place, kernels first, so that decay and penalties act on one slice.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    shape : tuple of int
+        Shape of one sample.
+    init, bias_init : Initializer
+        Defaults for kernels and biases whose layer names none.
+
+    Raises
+    ------
+    ShapeError
+        Where a layer cannot take what reaches it; `path` leads to it.
+    """
+
+    layers: tuple[Layer, ...]
+    shape: Shape
+    init: Initializer = Auto()
+    bias_init: Initializer = Zeros()
+    rows: tuple[Row, ...] = field(init=False)
+    slots: tuple[Slot, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        root = self.root
+        try:
+            rows = tuple(_walk(root, self.shape, "", 0))
+        except ShapeError as error:
+            error.path = error.path[1:]  # the root's own "layers" is the spec's architecture
+            raise
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "slots", tuple(self._placed(rows)))
+
+    @property
+    def root(self) -> Sequential:
+        """The network as one layer."""
+        return Sequential(layers=self.layers)
+
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of the network's output for one sample."""
+        return self.rows[0].out_shape
+
+    @property
+    def size(self) -> int:
+        """Number of trained parameters, the length of theta."""
+        return sum(slot.param.size for slot in self.slots if slot.param.trainable)
+
+    @property
+    def decayed(self) -> int:
+        """Number of parameters with weight decay: theta[:decayed]."""
+        return sum(slot.param.size for slot in self.slots if slot.param.decayed)
+
+    @property
+    def state_size(self) -> int:
+        """Number of statistics that are kept but not trained."""
+        return sum(slot.param.size for slot in self.slots if not slot.param.trainable)
+
+    @property
+    def leaves(self) -> tuple[Row, ...]:
+        """The rows of layers that are no composites."""
+        return tuple(row for row in self.rows if not row.layer.parts(row.in_shape))
+
+    def activations(self, batch: int) -> int:
+        """Return the numbers held for one batch: every layer's output and the gradient of its input."""
+        return batch * sum(prod(row.out_shape) + prod(row.in_shape) for row in self.rows[1:])
+
+    def largest_product(self, batch: int) -> int:
+        """Return the floating point operations of the largest matrix product in a forward pass."""
+        return max((2 * batch * slot.param.size for slot in self.slots if slot.param.decayed), default=0)
+
+    def _placed(self, rows: Sequence[Row]) -> Iterator[Slot]:
+        wanted = [
+            (f"{row.path}.{name}", param, self._init_for(rows, i, param))
+            for i, row in enumerate(rows)
+            for name, param in row.layer.params(row.in_shape).items()
+        ]
+        for belongs in (_is_decayed, _is_other, _is_state):
+            start = 0 if belongs is not _is_other else sum(p.size for _, p, _ in wanted if p.decayed)
+            for name, param, init in wanted:
+                if belongs(param):
+                    yield Slot(name, param, init, start)
+                    start += param.size
+
+    def _init_for(self, rows: Sequence[Row], i: int, param: Param) -> Initializer:
+        init = param.init or (self.init if param.role == "kernel" else self.bias_init)
+        return _suited_to(rows[i + 1 :]) if isinstance(init, Auto) else init
+
+
+def _walk(layer: Layer, shape: Shape, path: str, depth: int) -> Iterator[Row]:
+    out_shape = layer.out_shape(shape)
+    yield Row(path, layer, depth, shape, out_shape, sum(p.size for p in layer.params(shape).values() if p.trainable))
+    for part in layer.parts(shape):
+        yield from _walk(part.layer, part.shape, f"{path}/{part.label}".lstrip("/"), depth + 1)
+
+
+def _suited_to(following: Sequence[Row]) -> Initializer:
+    """Return the initializer that suits the next activation, if one comes before the next kernel."""
+    for row in following:
+        if isinstance(row.layer, Activation):
+            return Initializer.parse(row.layer.suits)
+        if any(param.role == "kernel" for param in row.layer.params(row.in_shape).values()):
+            break
+    return Initializer.parse(Activation.suits)
+
+
+def _is_decayed(param: Param) -> bool:
+    return param.decayed
+
+
+def _is_other(param: Param) -> bool:
+    return param.trainable and not param.decayed
+
+
+def _is_state(param: Param) -> bool:
+    return not param.trainable
