@@ -57,6 +57,8 @@ class Problem:
         Where it stands in the file, counted from 1; None where the value came from elsewhere.
     text : str or None
         The line itself, for the caret.
+    source : str or None
+        Where the value came from, if not from the file of the spec: ``"command line"``.
     """
 
     path: tuple[str | int, ...]
@@ -64,6 +66,7 @@ class Problem:
     line: int | None = None
     column: int | None = None
     text: str | None = None
+    source: str | None = None
 
     @property
     def dotted(self) -> str:
@@ -82,7 +85,8 @@ class SpecError(NnctlError):
         super().__init__("\n".join(self._located(p) for p in self.problems))
 
     def _located(self, problem: Problem) -> str:
-        place = self.source if problem.line is None else f"{self.source}:{problem.line}:{problem.column}"
+        source = problem.source or self.source
+        place = source if problem.line is None else f"{source}:{problem.line}:{problem.column}"
         dotted = f" {problem.dotted}:" if problem.path else ""
         head = f"{place}:{dotted} {problem.message}"
         if problem.text is None or problem.column is None:
