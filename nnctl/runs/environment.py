@@ -1,0 +1,108 @@
+"""Where a run ran: what its numbers and its speed depend on."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nnctl
+
+__all__ = ["available_cores", "environment"]
+
+_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+def environment() -> dict[str, Any]:
+    """Return versions, machine, cores, BLAS threads and git commit as plain values; what is unknown is None.
+
+    ``threads`` is what BLAS starts with; a run that fixes its own number says so itself. The host's name is not
+    recorded, nor anything else about who ran it.
+    """
+    system = os.uname()
+    cores = available_cores()
+    return {
+        "nnctl": nnctl.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas": _blas(),
+        "os": f"{system.sysname} {system.release}",
+        "machine": system.machine,
+        "cpu": _cpu_model(),
+        "cores": cores,
+        "threads": next((int(os.environ[v]) for v in _THREAD_VARIABLES if os.environ.get(v, "").isdecimal()), cores),
+        "git": _git(Path.cwd()),
+    }
+
+
+def _blas() -> str:
+    build = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{build['name']} {build['version']}"
+
+
+def _cpu_model(path: Path = Path("/proc/cpuinfo")) -> str | None:
+    try:
+        with path.open() as file:
+            return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), None)
+    except OSError:
+        return platform.processor() or None
+
+
+def available_cores(proc: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many cores this process may use: its affinity, and the quotas of its control groups, rounded up."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min([cores, *(max(1, math.ceil(quota)) for quota in _quotas(proc, mount))])
+
+
+def _quotas(proc: Path, mount: Path) -> list[float]:
+    # A line is "hierarchy:controllers:group"; version 2 has the one hierarchy 0, version 1 one for "cpu".
+    quotas = []
+    for line in _words(proc, separator="\n"):
+        hierarchy, controllers, group = line.split(":", 2)
+        if hierarchy != "0" and "cpu" not in controllers.split(","):
+            continue
+        top = mount if hierarchy == "0" else mount / "cpu"
+        inner = top / group.strip("/")
+        for folder in [inner, *inner.parents][: len(inner.parts) - len(top.parts) + 1]:
+            if hierarchy == "0":
+                quotas.append(_words(folder / "cpu.max"))
+            else:
+                quotas.append(_words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us"))
+    return [int(q[0]) / int(q[1]) for q in quotas if len(q) == 2 and q[0].isdecimal()]
+
+
+def _words(path: Path, separator: str | None = None) -> list[str]:
+    try:
+        return path.read_text().strip().split(separator)
+    except OSError:
+        return []
+
+
+def _git(directory: Path) -> dict[str, Any] | None:
+    """Return the commit of the repository that holds a directory, and whether tracked files differ from it."""
+    if not any((folder / ".git").exists() for folder in (directory, *directory.parents)):
+        return None
+    import subprocess  # noqa: PLC0415 - 2 ms, and only where there is a repository
+
+    # Asking git is one call of 2 ms, right for packed refs, worktrees and reftables; reading .git by hand is neither.
+    command = [
+        "git",
+        "--no-optional-locks",
+        "-c",
+        "core.fsmonitor=false",
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "-uno",
+    ]
+    try:
+        said = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=2, check=True).stdout  # noqa: S603 - a fixed command
+    except (OSError, subprocess.SubprocessError):
+        return None
+    lines = said.splitlines()
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), None)
+    return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}

@@ -1,0 +1,248 @@
+"""The directory of a run: ``runs/<name>-<UTC time>-<4 hex>/``, readable with `cat`, with no pickle anywhere.
+
+    spec.yaml                      the spec as written
+    resolved.yaml                  with every default filled in
+    run.json                       status, summary, environment, times
+    metrics.jsonl                  one record an epoch
+    checkpoints/*.safetensors      weights and what else training needs to go on
+    preprocessing.json, plots/     and what later steps add
+
+Every file but metrics.jsonl is replaced atomically (`nnctl.runs.atomic`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from nnctl.core.arrays import Array
+from nnctl.core.component import did_you_mean
+from nnctl.core.errors import DataError, DiskError, UsageError
+from nnctl.runs import atomic, checkpoint
+from nnctl.runs.records import Records
+
+__all__ = ["FORMAT", "Run", "Status", "find", "runs_in"]
+
+FORMAT = 1
+"""The version of the layout; a run of a later one is refused."""
+
+Status = Literal["running", "done", "interrupted", "diverged", "failed"]
+
+_LONGEST_NAME = 80
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run in its own directory."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, root: Path, name: str, now: datetime | None = None) -> Self:
+        """Make the directory of a new run, whose status is "running".
+
+        Parameters
+        ----------
+        root : Path
+            The folder of all runs; made if it is not there.
+        name : str
+            What it is called; what is not a letter, a digit or one of ``._-`` becomes a hyphen.
+        now : datetime, optional
+            The time of its birth, aware of its zone.
+
+        Raises
+        ------
+        UsageError
+            If nothing is left of the name.
+        DiskError
+            If the directory cannot be made.
+        """
+        now = now or datetime.now(UTC)
+        stem = f"{_safe(name)}-{now.astimezone(UTC):%Y%m%d-%H%M%S}"
+        with atomic.disk_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+            run = cls(_make_exclusively(root, stem))
+            (run.path / "checkpoints").mkdir()
+            atomic.sync(root)
+        run.write_json("run.json", {"format": FORMAT, "name": name, "status": "running", "created": _iso(now)})
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Return the run in a directory.
+
+        Raises
+        ------
+        UsageError
+            If there is no run there.
+        DataError
+            If its run.json is damaged, or of a later format.
+        """
+        run = cls(path)
+        if not (path / "run.json").is_file():
+            raise UsageError(f"{path} is not the directory of a run: it has no run.json.")
+        found = run.read_json("run.json").get("format")
+        if found != FORMAT:
+            raise DataError(f"{path / 'run.json'}: has format {found!r}, and this nnctl reads {FORMAT}. Update nnctl.")
+        return run
+
+    @property
+    def name(self) -> str:
+        """The name of its directory."""
+        return self.path.name
+
+    @property
+    def status(self) -> Status:
+        """Its status as last written; a killed run still says "running"."""
+        status: Status = self.read_json("run.json")["status"]
+        return status
+
+    def set_status(self, status: Status, **fields: Any) -> None:
+        """Write the status to run.json, with any other fields (summary, environment, ...) set or replaced."""
+        now = _iso(datetime.now(UTC))
+        times = {"updated": now, "ended": None if status == "running" else now}
+        self.write_json("run.json", {**self.read_json("run.json"), "status": status, **times, **fields})
+
+    @property
+    def records(self) -> Records:
+        """Its metrics.jsonl."""
+        return Records(self.path / "metrics.jsonl")
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Append one record to metrics.jsonl."""
+        self.records.append(record)
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Replace a file atomically; `name` may lie in a subfolder, such as ``plots/loss.png``."""
+        path = self.path / name
+        with atomic.disk_errors(path):
+            path.parent.mkdir(exist_ok=True)
+        atomic.replace(path, content)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Replace a text file atomically."""
+        self.write_bytes(name, text.encode())
+
+    def write_json(self, name: str, data: Any) -> None:
+        """Replace a JSON file atomically; a number that is not finite becomes null, since JSON has no NaN."""
+        self.write_text(name, atomic.strict_json(data, indent=2) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """Return what a JSON file holds.
+
+        Raises
+        ------
+        DataError
+            If it is missing or damaged.
+        """
+        path = self.path / name
+        try:
+            return json.loads(path.read_bytes())
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+        except ValueError as error:
+            raise DataError(f"{path}: is damaged: it is not JSON ({error}).") from None
+
+    def save_tensors(self, name: str, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+        """Replace ``checkpoints/<name>.safetensors`` atomically."""
+        self.write_bytes(f"checkpoints/{name}.safetensors", checkpoint.encode(tensors, metadata))
+
+    def load_tensors(self, name: str) -> tuple[dict[str, Array], dict[str, str]]:
+        """Return the tensors and the metadata of ``checkpoints/<name>.safetensors``.
+
+        Raises
+        ------
+        DataError
+            If it is missing, cut short, or not what was written.
+        """
+        path = self.path / "checkpoints" / f"{name}.safetensors"
+        if not path.exists():
+            known = sorted(p.stem for p in path.parent.glob("*.safetensors") if not p.name.startswith("."))
+            raise DataError(f"{path}: does not exist. Checkpoints of this run: {', '.join(known) or 'none'}.")
+        return checkpoint.decode(path)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run while it trains; the lock ends with the process, however that ends.
+
+        Raises
+        ------
+        UsageError
+            If another process holds it.
+        """
+        path = self.path / ".lock"
+        with atomic.disk_errors(path):
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            with atomic.disk_errors(path):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    pid = os.read(file, 20).decode() or "unknown"
+                    raise UsageError(
+                        f"{self.path} is being trained by process {pid}. Wait for it, or stop it."
+                    ) from None
+                os.ftruncate(file, 0)
+                os.pwrite(file, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(file)
+
+    def clean(self) -> None:
+        """Remove the half-written files of killed writers; to be called with the lock held."""
+        with atomic.disk_errors(self.path):
+            for leftover in atomic.leftovers(self.path):
+                leftover.unlink(missing_ok=True)
+
+
+def runs_in(root: Path) -> list[Path]:
+    """Return the run directories in a folder, by name."""
+    return sorted(file.parent for file in root.glob("*/run.json"))
+
+
+def find(root: Path, name: str) -> Run:
+    """Return the run given by its path, or by its name under the folder of all runs.
+
+    Raises
+    ------
+    UsageError
+        If there is none; names one that resembles it.
+    """
+    for path in (Path(name), root / name):
+        if path.is_dir():
+            return Run.open(path)
+    known = [path.name for path in runs_in(root)]
+    same_start = [run for run in known if run.startswith(Path(name).name)]
+    hint = f" Did you mean '{same_start[-1]}'?" if same_start else did_you_mean(Path(name).name, known)
+    raise UsageError(f"there is no run '{name}', neither as a path nor in {root}.{hint}")
+
+
+def _safe(name: str) -> str:
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_LONGEST_NAME].strip("-.")
+    if not safe:
+        raise UsageError(f"a run cannot be named {name!r}: use letters, digits and '._-'.")
+    return safe
+
+
+def _make_exclusively(root: Path, stem: str) -> Path:
+    for _ in range(1000):
+        path = root / f"{stem}-{secrets.token_hex(2)}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise DiskError(f"{root}: has no free directory name left for {stem}. Choose another place with --runs-dir.")
+
+
+def _iso(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="seconds")
