@@ -1,0 +1,262 @@
+"""Loss: what a network is trained to make small, and how its outputs are to be read.
+
+A loss sees the raw outputs z (N, K) of the last layer and the encoded targets t (N, K), and is a weighted mean over rows,
+
+    L = 1/total sum_i w_i l(z_i, t_i)
+
+with total = B in a training batch and N on a whole split. The weights are scaled to mean 1 over their split, so that on
+a whole split L = sum_i w_i l_i / sum_i w_i, and a step's size does not depend on the scale of the weights. A batch that
+is split over replicas has the same `total` in each, and their gradients add up to that of the batch.
+
+Losses own their output activation: `cross_entropy` and `binary_cross_entropy` work on logits, the numbers before softmax
+and sigmoid, which is stable at any size and gives the gradient p - t. See `nnctl.nn.losses.fuse`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from nnctl.core.arrays import Array, Float
+from nnctl.core.component import Component, Items, NonNegative
+from nnctl.core.errors import DataError
+
+__all__ = ["Classification", "Loss", "Regression"]
+
+
+class Loss(Component, family="loss"):
+    """A weighted mean over rows; see the module."""
+
+    synonyms: ClassVar[Mapping[str, str]] = {
+        "mean_squared_error": "mse",
+        "squared_error": "mse",
+        "l2": "mse",
+        "mean_absolute_error": "mae",
+        "absolute_error": "mae",
+        "l1": "mae",
+        "smooth_l1": "huber",
+        "bce": "binary_cross_entropy",
+        "binary_crossentropy": "binary_cross_entropy",
+        "bce_with_logits": "binary_cross_entropy",
+        "ce": "cross_entropy",
+        "crossentropy": "cross_entropy",
+        "categorical_cross_entropy": "cross_entropy",
+        "categorical_crossentropy": "cross_entropy",
+        "sparse_categorical_crossentropy": "cross_entropy",
+        "softmax_cross_entropy": "cross_entropy",
+        "log_loss": "cross_entropy",
+        "nll": "cross_entropy",
+        "nll_loss": "cross_entropy",
+        "svm": "hinge",
+        "hinge_loss": "hinge",
+        "multi_margin": "hinge",
+        "rosenblatt": "perceptron",
+    }
+
+    task: ClassVar[Literal["classification", "regression"]]
+    """What it is for."""
+    output: ClassVar[str | None] = None
+    """The activation that it brings with it: ``softmax``, ``sigmoid`` or None."""
+
+    @abstractmethod
+    def outputs(self, classes: int | None, targets: int) -> int:
+        """Return the width of the last layer for that many classes, or columns of targets.
+
+        Raises
+        ------
+        ValueError
+            Where the loss cannot be used with such data.
+        """
+
+    @abstractmethod
+    def encode(self, y: Array, outputs: int, dtype: Any) -> Float:
+        """Return the targets t (N, outputs) for class indices (N,) or for numbers (N,) or (N, outputs).
+
+        Raises
+        ------
+        DataError
+            Where `y` holds something else.
+        """
+
+    @abstractmethod
+    def per_sample(self, z: Float, t: Float) -> Float:
+        """Return the losses l_i (N,) in float64, without weights."""
+
+    @abstractmethod
+    def gradient(self, z: Float, t: Float, w: Float | None, total: float, out: Float) -> None:
+        """Write dL/dz (B, K) into `out`, which shares no memory with the others."""
+
+    @abstractmethod
+    def predict(self, z: Float) -> Float:
+        """Return what the network says (N, K): probabilities, scores or values."""
+
+    def labels(self, z: Float) -> Array:  # noqa: ARG002 - classification depends on it
+        """Return the predicted class indices (N,)."""
+        raise TypeError(f"{self.name} predicts numbers and has no classes.")
+
+    def settled(self, y: Array) -> Self:  # noqa: ARG002 - class weights depend on it
+        """Return the loss with all that depends on the training set decided, from its targets `y`."""
+        return self
+
+    def weights(self, y: Array, sample_weight: Float | None, dtype: Any) -> Float | None:
+        """Return the weight of every row of a split (N,), scaled to mean 1; None where all are alike.
+
+        Raises
+        ------
+        DataError
+            Where a sample weight is negative or not finite, or all are zero.
+        """
+        return _mean_one(self._raw_weights(y, sample_weight), dtype)
+
+    def value(self, z: Float, t: Float, w: Float | None, total: float) -> float:
+        """Return L = sum_i w_i l_i / total, summed in float64."""
+        losses = self.per_sample(z, t)
+        return float(losses.sum() if w is None else (w * losses).sum()) / float(total)
+
+    def _raw_weights(self, y: Array, sample_weight: Float | None) -> Float | None:
+        if sample_weight is None:
+            return None
+        found = np.asarray(sample_weight, np.float64)
+        if found.shape != (len(y),):
+            raise DataError(f"sample weights: one per row is needed, {len(y)} in all. Got shape {found.shape}.")
+        bad = ~np.isfinite(found) | (found < 0)
+        if bad.any():
+            raise DataError(
+                f"sample weights: must be finite and >= 0. Got {found[bad][0]:g} in row {bad.argmax()}"
+                f"{f' and {bad.sum() - 1} more' if bad.sum() > 1 else ''}."
+            )
+        return found
+
+
+class Regression(Loss):
+    """A loss of the residual r = z - t, averaged over the D outputs as well as over the rows."""
+
+    task = "regression"
+
+    def outputs(self, classes: int | None, targets: int) -> int:  # noqa: ARG002
+        """Return the number of target columns."""
+        return targets
+
+    def encode(self, y: Array, outputs: int, dtype: Any) -> Float:
+        """Return the targets as (N, outputs)."""
+        t = np.ascontiguousarray(y, dtype)
+        t = t[:, None] if t.ndim == 1 else t
+        if t.shape != (len(y), outputs):
+            raise DataError(f"{self.name}: the network has {outputs} output(s), the targets have shape {np.shape(y)}.")
+        return t
+
+    def predict(self, z: Float) -> Float:
+        """Return z: the outputs are the predicted values."""
+        return z
+
+    def per_sample(self, z: Float, t: Float) -> Float:
+        """Return the mean over the outputs of each row's losses."""
+        residual = np.subtract(z, t, dtype=np.float64)
+        return self._of_residual(residual).mean(axis=1)  # type: ignore[no-any-return]
+
+    @abstractmethod
+    def _of_residual(self, r: Float) -> Float:
+        """Return the loss of every residual."""
+
+
+class Classification(Loss):
+    """A loss of class scores; two classes may share one score, positive for class 1."""
+
+    class_weight: Literal["balanced"] | dict[int, NonNegative] | Items[NonNegative] | None = None
+    """Weight of each class: ``balanced`` (N / (K N_k), so that every class counts alike), a mapping of class indices to
+    weights (1 for those left out), or a list with one for each class."""
+
+    field_synonyms: ClassVar[Mapping[str, str]] = {
+        "class_weights": "class_weight",
+        "weight": "class_weight",
+        "weights": "class_weight",
+        "smoothing": "label_smoothing",
+        "label_smooth": "label_smoothing",
+    }
+
+    task = "classification"
+    after: ClassVar[tuple[str, ...]] = ()
+    """Activations that may stand before it, apart from `output` and ``linear``."""
+
+    def outputs(self, classes: int | None, targets: int) -> int:  # noqa: ARG002
+        """Return the number of scores for that many classes."""
+        if classes is None:
+            raise ValueError(f"{self.name} needs classes to tell apart, and the target is a number. Use mse.")
+        named = () if self.class_weight is None or self.class_weight == "balanced" else self.class_weight
+        wrong = [k for k in named if not 0 <= k < classes] if isinstance(named, dict) else []
+        if wrong:
+            raise ValueError(f"class_weight names class {wrong[0]}, but the classes are 0 to {classes - 1}.")
+        if isinstance(named, tuple) and named and len(named) != classes:
+            raise ValueError(f"class_weight needs one weight for each of the {classes} classes. Got {len(named)}.")
+        return self._scores(classes)
+
+    def encode(self, y: Array, outputs: int, dtype: Any) -> Float:
+        """Return the targets of class indices (N,); those already encoded (N, outputs) are only checked."""
+        y = np.asarray(y)
+        if y.shape == (len(y), outputs) and y.dtype.kind == "f":
+            return self._checked(np.ascontiguousarray(y, dtype))
+        if y.ndim != 1 or y.dtype.kind not in "iub":
+            raise DataError(f"{self.name}: targets must be class indices. Got {y.dtype} of shape {y.shape}.")
+        classes = max(2, outputs)
+        wrong = (y < 0) | (y >= classes) if y.dtype.kind != "b" else np.zeros(len(y), np.bool_)
+        if wrong.any():
+            raise DataError(
+                f"{self.name}: class indices must be 0 to {classes - 1}. Got {y[wrong][0]} in row {wrong.argmax()}."
+            )
+        if outputs == 1:
+            return self._two_classes(y.astype(dtype))[:, None]
+        t = np.zeros((len(y), outputs), dtype)
+        t[np.arange(len(y)), y.astype(np.intp)] = 1.0
+        return self._one_hot(t)
+
+    def labels(self, z: Float) -> Array:
+        """Return the class with the highest score; with one score, class 1 where it is positive."""
+        return z.argmax(axis=1) if z.shape[1] > 1 else (z[:, 0] > 0).astype(np.intp)
+
+    def settled(self, y: Array) -> Self:
+        """Return the loss with `balanced` turned into numbers by the class counts of the training set."""
+        if self.class_weight != "balanced":
+            return self
+        counts = np.bincount(np.asarray(y, np.intp))
+        present = counts > 0
+        weight = np.where(present, len(y) / (present.sum() * np.maximum(counts, 1)), 1.0)
+        return self.model_copy(update={"class_weight": dict(enumerate(weight.tolist()))})
+
+    def _raw_weights(self, y: Array, sample_weight: Float | None) -> Float | None:
+        by_row = super()._raw_weights(y, sample_weight)
+        named = self.settled(y).class_weight
+        if named is None:
+            return by_row
+        assert not isinstance(named, str)
+        known = named if isinstance(named, dict) else dict(enumerate(named))
+        classes, index = np.unique(y, return_inverse=True)
+        by_class = np.array([known.get(int(k), 1.0) for k in classes])[index]
+        return by_class if by_row is None else by_class * by_row
+
+    @abstractmethod
+    def _scores(self, classes: int) -> int:
+        """Return how many outputs the classes need."""
+
+    def _checked(self, t: Float) -> Float:
+        """Return soft targets as they are, where the loss can take them."""
+        raise DataError(f"{self.name}: targets must be class indices, not soft labels of shape {t.shape}.")
+
+    def _two_classes(self, y: Float) -> Float:
+        """Return the targets of one score for labels 0 and 1."""
+        raise DataError(f"{self.name}: one output cannot tell classes apart.")
+
+    def _one_hot(self, t: Float) -> Float:
+        """Return the targets of K scores for one-hot rows."""
+        return t
+
+
+def _mean_one(raw: Float | None, dtype: Any) -> Float | None:
+    if raw is None or ((raw == raw[:1]).all() and raw.any()):
+        return None
+    mean = raw.mean()
+    if mean == 0:
+        raise DataError("all weights are zero: there is nothing to learn from.")
+    return np.asarray(raw / mean, dtype)
