@@ -1,0 +1,1 @@
+"""Data: from a source to the arrays a network is trained on."""

@@ -1,0 +1,84 @@
+"""What a network is trained and judged on: the parts of a data set as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nnctl.core.arrays import Array, Float, Shape
+from nnctl.data.preprocessing import Preprocessing
+from nnctl.data.targets import Task
+
+__all__ = ["Prepared", "Split"]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    r"""One part of a data set, ready for the network.
+
+    Parameters
+    ----------
+    x : float array (N, \*input_shape)
+        Encoded and scaled inputs.
+    y : int64 array (N,) or float array (N, outputs)
+        Class indices, or scaled regression targets.
+    weight : float array (N,) or None
+        How much each row counts in the loss.
+    rows : int array (N,)
+        Where each row stands in the source, counted from 0.
+    """
+
+    x: Float
+    y: Array
+    weight: Float | None
+    rows: Array
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The parts of a data set and the preprocessing that was learned from the first.
+
+    Parameters
+    ----------
+    train : Split
+        What the network learns from.
+    validation, test : Split or None
+        What chooses between models, and what is kept for the last word.
+    preprocessing : Preprocessing
+        What makes network inputs of new raw rows.
+    notes : tuple of str
+        What a person should know, such as categories that only the validation part has.
+    """
+
+    train: Split
+    validation: Split | None
+    test: Split | None
+    preprocessing: Preprocessing
+    notes: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> Task:
+        """Classification or regression."""
+        return self.preprocessing.task
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the network's inputs; empty where a row is not a vector."""
+        return self.preprocessing.features
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Class names by index; None for a regression."""
+        return self.preprocessing.classes
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of one row."""
+        return self.preprocessing.input_shape
+
+    @property
+    def outputs(self) -> int:
+        """How many classes, or how many values a regression predicts."""
+        return int(self.train.y.shape[1]) if self.classes is None else len(self.classes)

@@ -1,0 +1,32 @@
+"""Paths as a spec writes them: relative to the spec, or else to the working directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nnctl.core.component import did_you_mean
+from nnctl.core.errors import DataError
+
+__all__ = ["found"]
+
+
+def found(path: str, base: Path) -> Path:
+    """Return the file that `path` names.
+
+    Raises
+    ------
+    DataError
+        There is no such file, or it is empty or a folder.
+    """
+    given = Path(path).expanduser()
+    for candidate in (base / given, Path.cwd() / given):
+        if candidate.is_dir():
+            raise DataError(f"{candidate}: is a folder. Name a file in it.")
+        if candidate.exists():
+            if candidate.stat().st_size == 0:
+                raise DataError(f"{candidate}: is empty.")
+            return candidate
+    folder = (base / given).parent
+    there = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    places = dict.fromkeys([str((base / given).parent), str((Path.cwd() / given).parent)])
+    raise DataError(f"{path}: there is no such file in {' or '.join(places)}.{did_you_mean(given.name, there)}")

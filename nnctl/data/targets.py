@@ -1,0 +1,129 @@
+"""Targets: class names to indices and back, and the checks that a target can be learned at all."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnctl.core.arrays import Array, Float
+from nnctl.core.component import did_you_mean
+from nnctl.core.errors import DataError
+from nnctl.data.table import Table, counted, shown_rows
+
+__all__ = ["Task", "class_indices", "class_names", "regression_values"]
+
+Task: TypeAlias = Literal["classification", "regression"]
+
+MANY_CLASSES = 20
+
+
+def class_names(table: Table) -> tuple[str, ...]:
+    """Return the names of the classes in the order of their indices: sorted, numbers by value.
+
+    Raises
+    ------
+    DataError
+        There are no targets, one class only, or so many values that the target is a quantity.
+    """
+    if table.classes is not None:
+        return table.classes
+    y = _labels(table)
+    values = np.unique(y)
+    if len(values) == 1:
+        raise DataError(
+            f"target '{table.target}' has one class only, '{_name(values[0])}'. There is nothing to tell apart."
+        )
+    if y.dtype.kind in "iuf" and _is_continuous(values, len(y)):
+        raise DataError(
+            f"target '{table.target}' looks continuous: {len(values):,} distinct values in {counted(len(y), 'row')}, "
+            f"such as {', '.join(_name(v) for v in values[:3])}. Classification needs classes; "
+            f"for a quantity use a regression loss (mse, mae, huber)."
+        )
+    return tuple(_name(value) for value in values)
+
+
+def class_indices(table: Table, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return y as indices into `classes`, shape (N,).
+
+    Raises
+    ------
+    DataError
+        A label is none of the classes.
+    """
+    y = _labels(table)
+    if table.classes == classes:
+        return y.astype(np.int64)
+    values, places = np.unique(y, return_inverse=True)
+    names = [_name(v) for v in values] if table.classes is None else [table.classes[v] for v in values]
+    index = {name: k for k, name in enumerate(classes)}
+    for k, name in enumerate(names):
+        if name not in index:
+            raise DataError(
+                f"target '{table.target}': '{name}' ({shown_rows(np.flatnonzero(places == k))}) is no known class."
+                f"{did_you_mean(name, classes)} Classes: {', '.join(classes[:20])}."
+            )
+    return np.array([index[name] for name in names], np.int64)[places]
+
+
+def regression_values(table: Table) -> Float:
+    """Return y as numbers, shape (N, outputs), in float64 or its own float type.
+
+    Raises
+    ------
+    DataError
+        The targets are texts or names, or some are not finite.
+    """
+    y = _given(table)
+    if table.classes is not None or y.dtype.kind not in "iufb":
+        example = table.classes[0] if table.classes else _name(y.flat[0])
+        raise DataError(
+            f"target '{table.target}' holds texts, such as '{example}'. Regression needs numbers; "
+            f"for classes use a classification loss (cross_entropy)."
+        )
+    y = y.reshape(len(y), -1)
+    if y.dtype.kind != "f":
+        return y.astype(np.float64)
+    _refuse_unusable(y, table.target)
+    return y
+
+
+def _given(table: Table) -> Array:
+    if table.y is None:
+        raise DataError("the data have no targets. Name a target column, or give labels.")
+    return table.y
+
+
+def _labels(table: Table) -> Array:
+    y = _given(table)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise DataError(
+            f"target '{table.target}' has shape {y.shape}. Classification needs one label a row, shape ({len(y)},)."
+        )
+    if y.dtype.kind == "f":
+        _refuse_unusable(y.reshape(-1, 1), table.target)
+    return y
+
+
+def _refuse_unusable(y: Array, target: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(y).all(1))
+    if len(bad):
+        raise DataError(
+            f"target '{target}' is NaN or infinite in {counted(len(bad), 'row')} of {len(y):,} ({shown_rows(bad)}). "
+            f"Remove these rows: a target cannot be guessed."
+        )
+
+
+def _is_continuous(values: Array, n: int) -> bool:
+    fractional = values.dtype.kind == "f" and bool(np.any(values != np.floor(values)))
+    return fractional or (len(values) > MANY_CLASSES and n < 5 * len(values))
+
+
+def _name(value: object) -> str:
+    """Return a label as text; 3.0 and 3 are the same class."""
+    if isinstance(value, np.floating) and value == np.floor(value):
+        return str(int(value))
+    return str(value)
