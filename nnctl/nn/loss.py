@@ -1,6 +1,6 @@
 """Loss: what a network is trained to make small, and how its outputs are to be read.
 
-A loss sees the raw outputs z (N, K) of the last layer and the encoded targets t (N, K), and is a weighted mean over rows,
+A loss sees the raw outputs z (N, K) of the last layer and the encoded targets t (N, K), and is a weighted mean of rows,
 
     L = 1/total sum_i w_i l(z_i, t_i)
 
@@ -8,8 +8,8 @@ with total = B in a training batch and N on a whole split. The weights are scale
 a whole split L = sum_i w_i l_i / sum_i w_i, and a step's size does not depend on the scale of the weights. A batch that
 is split over replicas has the same `total` in each, and their gradients add up to that of the batch.
 
-Losses own their output activation: `cross_entropy` and `binary_cross_entropy` work on logits, the numbers before softmax
-and sigmoid, which is stable at any size and gives the gradient p - t. See `nnctl.nn.losses.fuse`.
+Losses own their output activation: `cross_entropy` and `binary_cross_entropy` work on logits, the numbers before
+softmax and sigmoid, which is stable at any size and gives the gradient p - t. See `nnctl.nn.losses.fuse`.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ class Classification(Loss):
         """Return the loss with `balanced` turned into numbers by the class counts of the training set."""
         if self.class_weight != "balanced":
             return self
-        counts = np.bincount(np.asarray(y, np.intp))
+        counts = np.bincount(self._indices(y))
         present = counts > 0
         weight = np.where(present, len(y) / (present.sum() * np.maximum(counts, 1)), 1.0)
         return self.model_copy(update={"class_weight": dict(enumerate(weight.tolist()))})
@@ -232,9 +232,15 @@ class Classification(Loss):
             return by_row
         assert not isinstance(named, str)
         known = named if isinstance(named, dict) else dict(enumerate(named))
-        classes, index = np.unique(y, return_inverse=True)
+        classes, index = np.unique(self._indices(y), return_inverse=True)
         by_class = np.array([known.get(int(k), 1.0) for k in classes])[index]
         return by_class if by_row is None else by_class * by_row
+
+    def _indices(self, y: Array) -> Array:
+        y = np.asarray(y)
+        if y.ndim != 1 or y.dtype.kind not in "iub":
+            raise DataError(f"{self.name}: class_weight needs class indices. Got {y.dtype} of shape {y.shape}.")
+        return y.astype(np.intp)
 
     @abstractmethod
     def _scores(self, classes: int) -> int:
@@ -244,7 +250,7 @@ class Classification(Loss):
         """Return soft targets as they are, where the loss can take them."""
         raise DataError(f"{self.name}: targets must be class indices, not soft labels of shape {t.shape}.")
 
-    def _two_classes(self, y: Float) -> Float:
+    def _two_classes(self, y: Float) -> Float:  # noqa: ARG002 - losses of one score depend on it
         """Return the targets of one score for labels 0 and 1."""
         raise DataError(f"{self.name}: one output cannot tell classes apart.")
 
@@ -254,9 +260,9 @@ class Classification(Loss):
 
 
 def _mean_one(raw: Float | None, dtype: Any) -> Float | None:
-    if raw is None or ((raw == raw[:1]).all() and raw.any()):
+    if raw is None or not raw.size:
         return None
     mean = raw.mean()
     if mean == 0:
         raise DataError("all weights are zero: there is nothing to learn from.")
-    return np.asarray(raw / mean, dtype)
+    return None if (raw == raw[0]).all() else np.asarray(raw / mean, dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,9 +10,12 @@ import numpy as np
 from nnctl.core.arrays import Float
 from nnctl.core.component import Positive, Share
 from nnctl.core.errors import DataError
+from nnctl.nn.activations import Activation, Linear
+from nnctl.nn.compose import Repeat, Sequential
+from nnctl.nn.layer import Layer, ShapeError
 from nnctl.nn.loss import Classification, Loss, Regression
 
-__all__ = ["MAE", "MSE", "BinaryCrossEntropy", "CrossEntropy", "Huber", "Loss"]
+__all__ = ["MAE", "MSE", "BinaryCrossEntropy", "CrossEntropy", "Hinge", "Huber", "Loss", "Margin", "Perceptron", "fuse"]
 
 
 class MSE(Regression, name="mse"):
@@ -118,27 +121,27 @@ class CrossEntropy(Classification, name="cross_entropy"):
 
     def per_sample(self, z: Float, t: Float) -> Float:
         """Return -sum_k t_k log p_k for each row."""
-        shifted = np.subtract(z, z.max(axis=1, keepdims=True), dtype=np.float64)
-        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        return -(t * log_p).sum(axis=1)  # type: ignore[no-any-return]
+        log_likelihood: Float = np.einsum("nk,kn->n", t, _log_softmax(z))
+        return -log_likelihood
 
     def gradient(self, z: Float, t: Float, w: Float | None, total: float, out: Float) -> None:
         """Write w (p - t) / total."""
-        _softmax(z, out)
+        np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=out)
+        np.exp(out, out=out)
+        np.divide(out, np.add.reduce(out, axis=1, keepdims=True), out=out)
         np.subtract(out, t, out=out)
         _scale(out, w, total)
 
     def predict(self, z: Float) -> Float:
         """Return the class probabilities p (N, K)."""
-        p = np.empty_like(z)
-        _softmax(z, p)
-        return p
+        p: Float = np.exp(_log_softmax(z).T)
+        return p.astype(z.dtype, order="C")
 
 
 class BinaryCrossEntropy(Classification, name="binary_cross_entropy"):
     """Sigmoid cross-entropy on one logit for two classes: the log loss of logistic regression.
 
-    forward:   p = sigmoid(z),   l = -t log p - (1 - t) log(1 - p) = t softplus(-z) + (1 - t) softplus(z);   L = 1/N sum w l
+    forward:   p = sigmoid(z),   l = -t log p - (1 - t) log(1 - p);   L = 1/N sum w l
     backward:  dz = 1/N w (p - t)
 
     Shapes: z, t, p (N, 1); t in [0, 1], p is the probability of class 1. It brings its own sigmoid.
@@ -147,7 +150,8 @@ class BinaryCrossEntropy(Classification, name="binary_cross_entropy"):
     """
 
     label_smoothing: Share = 0.0
-    """Share e of the target that is spread over both classes: t = (1 - e) y + e / 2. Soft labels are left as they are."""
+    """Share e of the target that is spread over both classes: t = (1 - e) y + e / 2. Soft labels are left as they
+    are."""
 
     output = "sigmoid"
 
@@ -187,10 +191,141 @@ class BinaryCrossEntropy(Classification, name="binary_cross_entropy"):
         return np.exp(-np.logaddexp(z.dtype.type(0.0), -z))
 
 
-def _softmax(z: Float, out: Float) -> None:
-    np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=out)
-    np.exp(out, out=out)
-    np.divide(out, np.add.reduce(out, axis=1, keepdims=True), out=out)
+class Margin(Classification):
+    """A loss of the signed margin s: how far the score of the true class is on the right side.
+
+    Two classes have one score z (N, 1) and t = -1 or +1: s = t z. K > 2 classes have z (N, K) and one-hot t: s is the
+    true class's score less the best of the others. With m for `margin`,
+
+    forward:   l = max(0, m - s);   L = 1/N sum w l
+    backward:  where s <= m:  dz = -1/N w t for two classes; for K: -1/N w for the true class, +1/N w for its best rival
+    """
+
+    after = ("tanh",)
+    margin: ClassVar[float]
+    """The margin from which on a row costs nothing."""
+
+    def _scores(self, classes: int) -> int:
+        return 1 if classes == 2 else classes
+
+    def _two_classes(self, y: Float) -> Float:
+        return 2.0 * y - 1.0
+
+    def per_sample(self, z: Float, t: Float) -> Float:
+        """Return max(0, m - s) for each row."""
+        z = z.astype(np.float64)
+        if z.shape[1] == 1:
+            s = (t * z)[:, 0]
+        else:
+            s = np.where(t > 0, z, -np.inf).max(axis=1) - np.where(t > 0, -np.inf, z).max(axis=1)
+        return np.maximum(self.margin - s, 0.0)
+
+    def gradient(self, z: Float, t: Float, w: Float | None, total: float, out: Float) -> None:
+        """Write -w ds/dz / total where s <= m, else 0."""
+        if z.shape[1] == 1:
+            np.multiply(z, t, out=out)
+            np.less_equal(out, self.margin, out=out)
+            np.multiply(out, t, out=out)
+            np.negative(out, out=out)
+        else:
+            rows, true = np.arange(len(z)), t.argmax(axis=1)
+            np.copyto(out, z)
+            out[rows, true] = -np.inf
+            rival = out.argmax(axis=1)
+            short = (z[rows, true] - z[rows, rival] <= self.margin).astype(z.dtype)
+            out.fill(0.0)
+            out[rows, rival] = short
+            out[rows, true] = -short
+        _scale(out, w, total)
+
+    def predict(self, z: Float) -> Float:
+        """Return z: scores, not probabilities; one score is positive for class 1, of K scores the highest wins."""
+        return z
+
+
+class Hinge(Margin, name="hinge"):
+    """Hinge loss: be right by a margin of one; the loss of the support vector machine.
+
+    forward:   l = max(0, 1 - t z) for two classes, max(0, 1 + max_{k != y} z_k - z_y) for more;   L = 1/N sum w l
+    backward:  dz = -1/N w t where t z <= 1; for more classes -1/N w at y and +1/N w at its best rival, where l counts
+
+    Shapes: z, t (N, 1) with t = -1 or +1 for two classes; z, one-hot t (N, K) for K > 2.
+
+    Source: Cortes and Vapnik (1995), "Support-vector networks"; several classes: Crammer and Singer (2001), "On the
+    algorithmic implementation of multiclass kernel-based vector machines", eq. 3.
+    """
+
+    margin = 1.0
+
+
+class Perceptron(Margin, name="perceptron"):
+    """Rosenblatt's criterion: only mistakes count; with `sgd`, batch size 1 and one dense layer, his learning rule.
+
+    forward:   l = max(0, -t z) for two classes, max(0, max_{k != y} z_k - z_y) for more;   L = 1/N sum w l
+    backward:  dz = -1/N w t where t z <= 0; for more classes -1/N w at y and +1/N w at its best rival, where it wins
+
+    Shapes: z, t (N, 1) with t = -1 or +1 for two classes; z, one-hot t (N, K) for K > 2. A row with z = 0 is a mistake,
+    as the classical rule needs that starts from zero weights: w += lr t x where t w'x <= 0.
+
+    Source: Rosenblatt (1958), "The perceptron: a probabilistic model for information storage and organization in the
+    brain"; the criterion: Bishop (2006), eq. 4.54 and 4.55.
+    """
+
+    margin = 0.0
+
+
+def fuse(loss: Loss, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return the layers without the output activation that the loss brings itself.
+
+    A network that ends in ``softmax`` and is trained with `cross_entropy` means the same as one without it; so do
+    ``sigmoid`` and `binary_cross_entropy`.
+
+    Raises
+    ------
+    ShapeError
+        Where the last activation and the loss do not fit; `path` leads to that activation.
+    """
+    if not layers:
+        return ()
+    *before, last = layers
+    place: tuple[str | int, ...] = (len(before), last.name)
+    if type(last) is Sequential:
+        try:
+            return (*before, last.model_copy(update={"layers": fuse(loss, last.layers)}))
+        except ShapeError as error:
+            error.path = (*place, "layers", *error.path)
+            raise
+    bend = _last_bend(last)
+    if not isinstance(loss, Classification) or bend is None or bend.name in loss.after:
+        return tuple(layers)
+    if last.name == loss.output:
+        return tuple(before)
+    raise ShapeError(_misfit(loss, bend), place)
+
+
+def _last_bend(layer: Layer) -> Activation | None:
+    """Return the activation that the outputs come from, if there is one and it changes anything."""
+    if type(layer) in {Sequential, Repeat}:
+        parts: tuple[Layer, ...] = layer.layers  # type: ignore[attr-defined]
+        return _last_bend(parts[-1]) if parts else None
+    return layer if isinstance(layer, Activation) and not isinstance(layer, Linear) else None
+
+
+def _misfit(loss: Classification, bend: Activation) -> str:
+    if loss.output is None:
+        need, way = "raw scores, of either sign and any size", "Leave it out, or use cross_entropy."
+    else:
+        need = f"logits, of either sign and any size, and brings its own {loss.output}"
+        way = "Leave it out." if bend.name == loss.output else f"Leave it out, or write {loss.output}."
+    return f"{bend.name} at the end does not fit the loss: {loss.name} works on {need}. {way}"
+
+
+def _log_softmax(z: Float) -> Float:
+    # Transposed, (K, N): sums over the few classes then run along the rows, in a quarter of the time.
+    log_p = np.array(z.T, np.float64, order="C")
+    log_p -= log_p.max(axis=0)
+    log_p -= np.log(np.exp(log_p).sum(axis=0))
+    return log_p
 
 
 def _scale(out: Float, w: Float | None, total: float) -> None:
