@@ -6,12 +6,13 @@ Shape letters, everywhere in nnctl: ``B`` batch, ``T`` time, ``C`` channels, ``H
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Float", "Shape", "column_sums"]
+__all__ = ["Array", "Float", "Shape", "column_sums", "zeros"]
 
 Array: TypeAlias = NDArray[Any]
 Float: TypeAlias = NDArray[np.floating[Any]]
@@ -30,3 +31,15 @@ def column_sums(a: Float, out: Float) -> Float:
     if ones is None:
         ones = _ones[key] = np.ones(len(a), a.dtype)
     return np.dot(ones, a, out=out)
+
+
+@lru_cache(maxsize=256)
+def zeros(shape: Shape, dtype: np.dtype[Any]) -> Float:
+    """Return a shared array of zeros that nobody may write to.
+
+    For ``np.maximum`` and ``np.minimum``, which are vectorised only between arrays: 5 us where the scalar 0 takes 18
+    (51 thousand floats).
+    """
+    found = np.zeros(shape, dtype)
+    found.flags.writeable = False
+    return found

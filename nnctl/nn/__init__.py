@@ -1,3 +1,12 @@
 """The mathematics of networks, in NumPy alone."""
 
-from nnctl.nn import activations, compose, dense, initializers  # noqa: F401 - importing a family registers it
+from nnctl.nn import (  # noqa: F401 - importing a family registers it
+    activations,
+    compose,
+    dense,
+    dropout,
+    initializers,
+    norm,
+    rectifiers,
+    shape,
+)

@@ -1,15 +1,17 @@
-"""Activations: functions of each element, and softmax."""
+"""Activations: functions of each element, and softmax. The rectifiers have a file of their own."""
 
 from __future__ import annotations
 
+from math import pi, sqrt
 from typing import ClassVar
 
 import numpy as np
 
-from nnctl.core.arrays import Array, Float, Shape
-from nnctl.nn.layer import Context, Layer, Views
+from nnctl.core.arrays import Float, Shape, zeros
+from nnctl.core.component import Positive
+from nnctl.nn.layer import Context, Layer, ShapeError, Views
 
-__all__ = ["Activation", "Linear", "Relu"]
+__all__ = ["Activation", "Gelu", "Linear", "Sigmoid", "Softmax", "Softplus", "Swish", "Tanh"]
 
 
 class Activation(Layer):
@@ -41,47 +43,210 @@ class Linear(Activation, name="linear"):
         return dy
 
 
-class Relu(Activation, name="relu"):
-    """Rectified linear unit: let the positive through.
+class Sigmoid(Activation, name="sigmoid"):
+    """Squash to (0, 1), as a probability.
 
-    forward:   y = max(0, x)
-    backward:  dx = dy where x > 0, else 0 (the derivative at 0 is taken as 0)
+    forward:   y = 1 / (1 + exp(-x)), computed as (1 + tanh(x / 2)) / 2, which no x can overflow
+    backward:  dx = dy y (1 - y)
+
+    Shapes: x, y (B, ...). The slope is 1/4 at most, so gradients vanish through many such layers.
+
+    Source: Rumelhart, Hinton and Williams (1986), "Learning representations by back-propagating errors", eq. 2.
+    """
+
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return the logistic function of x."""
+        y = ctx.saved = logistic(x, ctx.out("y", x.shape))
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return dy y (1 - y), in the memory of dy."""
+        y = ctx.saved
+        slope = np.subtract(1, y, out=ctx.out("slope", y.shape))
+        np.multiply(slope, y, out=slope)
+        np.multiply(dy, slope, out=dy)
+        return dy
+
+
+class Tanh(Activation, name="tanh"):
+    """Squash to (-1, 1), centred at zero.
+
+    forward:   y = tanh(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x))
+    backward:  dx = dy (1 - y²)
 
     Shapes: x, y (B, ...).
 
-    Source: Nair and Hinton (2010), "Rectified linear units improve restricted Boltzmann machines".
+    Source: LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp", section 4.4, on why it beats
+    the sigmoid in hidden layers.
+    """
+
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return tanh(x)."""
+        y = ctx.saved = np.tanh(x, out=ctx.out("y", x.shape))
+        return y
+
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return dy (1 - y²), in the memory of dy."""
+        y = ctx.saved
+        slope = np.multiply(y, y, out=ctx.out("slope", y.shape))
+        np.subtract(1, slope, out=slope)
+        np.multiply(dy, slope, out=dy)
+        return dy
+
+
+class Softplus(Activation, name="softplus"):
+    """A smooth relu.
+
+    forward:   y = log(1 + exp(x)), computed as max(0, x) + log(1 + exp(-|x|)), which no x can overflow
+    backward:  dx = dy σ(x) = dy (1 - exp(-y))
+
+    Shapes: x, y (B, ...).
+
+    Source: Dugas, Bengio, Bélisle, Nadeau and Garcia (2001), "Incorporating second-order functional knowledge for
+    better option pricing", eq. 4.
     """
 
     suits = "he_normal"
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
-        """Return max(0, x)."""
-        y = ctx.out("y", x.shape)
-        # An array of zeros, not the scalar 0: np.maximum is vectorised only between arrays (7 us against 20 us).
-        # As the second operand, so that max(-0., 0.) is +0., as backward's mask needs.
-        np.maximum(x, zeros(x.shape, x.dtype), out=y)
-        ctx.saved = y
-        return y
+        """Return log(1 + exp(x))."""
+        y = ctx.saved = np.abs(x, out=ctx.out("y", x.shape))
+        np.negative(y, out=y)
+        np.exp(y, out=y)
+        np.log1p(y, out=y)
+        above = np.maximum(x, zeros(x.shape, x.dtype), out=ctx.out("above", x.shape))
+        return np.add(y, above, out=y)
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
-        """Return dy where y > 0, else 0, in the memory of dy."""
-        # y >= 0 read as an integer is positive exactly where y > 0, so the sign bit of -y spread over the word is the
-        # mask; three integer operations take half the time of dy * (y > 0).
-        word = np.int32 if dy.dtype.itemsize == 4 else np.int64
-        mask = ctx.out("mask", dy.shape, word)
-        np.negative(ctx.saved.view(word), out=mask)
-        np.right_shift(mask, 8 * dy.dtype.itemsize - 1, out=mask)
-        np.bitwise_and(dy.view(word), mask, out=dy.view(word))
+        """Return dy (1 - exp(-y)), in the memory of dy."""
+        slope = np.negative(ctx.saved, out=ctx.out("slope", dy.shape))
+        np.expm1(slope, out=slope)
+        np.negative(slope, out=slope)
+        np.multiply(dy, slope, out=dy)
         return dy
 
 
-_zeros: dict[tuple[Shape, np.dtype[np.generic]], Array] = {}
+class Swish(Activation, name="swish"):
+    """Gate the input by its own sigmoid; with beta 1 also known as SiLU.
+
+    forward:   y = x s,  s = σ(β x)
+    backward:  dx = dy (s + β y (1 - s))
+
+    Shapes: x, y (B, ...).
+
+    Source: Ramachandran, Zoph and Le (2017), "Searching for activation functions", arXiv:1710.05941. Here β is
+    given and not learned.
+    """
+
+    suits = "he_normal"
+
+    beta: Positive = 1.0
+    """How sharp the gate is: towards 0 the function becomes x/2, for a large value relu."""
+
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return x σ(β x)."""
+        y = np.multiply(x, self.beta, out=ctx.out("y", x.shape))
+        s = logistic(y, ctx.out("s", x.shape))
+        ctx.saved = y, s
+        return np.multiply(x, s, out=y)
+
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return dy (s + β y (1 - s)), in the memory of dy."""
+        y, s = ctx.saved
+        slope = np.subtract(1, s, out=ctx.out("slope", y.shape))
+        np.multiply(slope, y, out=slope)
+        np.multiply(slope, self.beta, out=slope)
+        np.add(slope, s, out=slope)
+        np.multiply(dy, slope, out=dy)
+        return dy
 
 
-def zeros(shape: Shape, dtype: np.dtype[np.generic]) -> Array:
-    """Return a shared array of zeros that nobody may write to."""
-    found = _zeros.get((shape, dtype))
-    if found is None:
-        found = _zeros[shape, dtype] = np.zeros(shape, dtype)
-        found.flags.writeable = False
-    return found
+_C = sqrt(2 / pi)
+_CUBIC = 0.044715
+
+
+class Gelu(Activation, name="gelu"):
+    """Gaussian error linear unit, in its tanh form: weigh the input by how likely a standard normal lies below it.
+
+    forward:   y = x (1 + t) / 2,  t = tanh(c (x + a x³)),  c = sqrt(2 / π), a = 0.044715
+    backward:  dx = dy ((1 + t) / 2 + x (1 - t²) c (1 + 3 a x²) / 2)
+
+    Shapes: x, y (B, ...). This is the approximation that the source gives and GPT-2 uses; it differs from the exact
+    x Φ(x) by less than 5e-4.
+
+    Source: Hendrycks and Gimpel (2016), "Gaussian error linear units (GELUs)", section 2, arXiv:1606.08415.
+    """
+
+    suits = "he_normal"
+
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return x (1 + t) / 2."""
+        t = np.multiply(x, x, out=ctx.out("t", x.shape))
+        np.multiply(t, _C * _CUBIC, out=t)
+        np.add(t, _C, out=t)
+        np.multiply(t, x, out=t)
+        np.tanh(t, out=t)
+        ctx.saved = x, t
+        y = np.add(t, 1, out=ctx.out("y", x.shape))
+        np.multiply(y, x, out=y)
+        return np.multiply(y, 0.5, out=y)
+
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return dy times the slope, in the memory of dy."""
+        x, t = ctx.saved
+        inner = np.multiply(x, x, out=ctx.out("inner", x.shape))  # x times the derivative of tanh's argument
+        np.multiply(inner, 3 * _C * _CUBIC, out=inner)
+        np.add(inner, _C, out=inner)
+        np.multiply(inner, x, out=inner)
+        slope = np.multiply(t, t, out=ctx.out("slope", x.shape))
+        np.subtract(1, slope, out=slope)
+        np.multiply(slope, inner, out=slope)
+        np.add(slope, t, out=slope)
+        np.add(slope, 1, out=slope)
+        np.multiply(slope, 0.5, out=slope)
+        np.multiply(dy, slope, out=dy)
+        return dy
+
+
+class Softmax(Activation, name="softmax"):
+    """Turn the last axis into probabilities that sum to 1.
+
+    forward:   y_i = exp(x_i - m) / Σ_j exp(x_j - m),  m = max_j x_j, which changes nothing but keeps exp in range
+    backward:  dx_i = y_i (dy_i - Σ_j dy_j y_j), the Jacobian diag(y) - y y' applied to dy
+
+    Shapes: x, y (B, ..., K). At the end of a network that is trained with `cross_entropy` it is fused with the loss.
+
+    Source: Bridle (1990), "Probabilistic interpretation of feedforward classification network outputs, with
+    relationships to statistical pattern recognition".
+    """
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Return the shape unchanged, if it has a last axis."""
+        if not shape:
+            raise ShapeError("softmax needs an axis of classes. Got a single number per sample.")
+        return shape
+
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return the probabilities."""
+        y = ctx.saved = ctx.out("y", x.shape)
+        row = ctx.out("row", (*x.shape[:-1], 1))
+        np.subtract(x, np.max(x, axis=-1, keepdims=True, out=row), out=y)
+        np.exp(y, out=y)
+        return np.divide(y, np.sum(y, axis=-1, keepdims=True, out=row), out=y)
+
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return the Jacobian applied to dy, in the memory of dy."""
+        y = ctx.saved
+        row = ctx.out("row", (*y.shape[:-1], 1))
+        np.vecdot(dy, y, out=row[..., 0])
+        np.subtract(dy, row, out=dy)
+        np.multiply(dy, y, out=dy)
+        return dy
+
+
+def logistic(x: Float, out: Float) -> Float:
+    """Return σ(x) = (1 + tanh(x / 2)) / 2 in `out`: stable everywhere, and cheaper than an exp and a division."""
+    np.multiply(x, 0.5, out=out)
+    np.tanh(out, out=out)
+    np.multiply(out, 0.5, out=out)
+    return np.add(out, 0.5, out=out)
