@@ -62,8 +62,8 @@ class Layout:
 
     layers: tuple[Layer, ...]
     shape: Shape
-    init: Initializer = Auto()
-    bias_init: Initializer = Zeros()
+    init: Initializer = field(default_factory=Auto)
+    bias_init: Initializer = field(default_factory=Zeros)
     rows: tuple[Row, ...] = field(init=False)
     slots: tuple[Slot, ...] = field(init=False)
 
@@ -130,7 +130,9 @@ class Layout:
 
     def _init_for(self, rows: Sequence[Row], i: int, param: Param) -> Initializer:
         init = param.init or (self.init if param.role == "kernel" else self.bias_init)
-        return _suited_to(rows[i + 1 :]) if isinstance(init, Auto) else init
+        if not isinstance(init, Auto):
+            return init
+        return _suited_to(rows[i + 1 :]) if param.role == "kernel" else Zeros()
 
 
 def _walk(layer: Layer, shape: Shape, path: str, depth: int) -> Iterator[Row]:

@@ -91,7 +91,8 @@ class BatchNorm(Normalization, name="batch_norm"):
         r = 1 / np.sqrt(var + self.eps)
         ctx.saved = centred, r, n
         np.multiply(centred, p.gamma * r, out=y)
-        return np.add(y, p.beta, out=y)
+        np.add(y, p.beta, out=y)
+        return y
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
         """Fill dγ and dβ; return dx, in the memory of dy."""
@@ -152,7 +153,8 @@ class LayerNorm(Normalization, name="layer_norm"):
         ctx.saved = normal, r
         y = ctx.out("y", x.shape)
         np.multiply(normal, p.gamma, out=y)
-        return np.add(y, p.beta, out=y)
+        np.add(y, p.beta, out=y)
+        return y
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
         """Fill dγ and dβ; return dx, in the memory of dy."""
