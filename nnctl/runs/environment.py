@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,21 +59,23 @@ def available_cores(proc: Path = Path("/proc/self/cgroup"), mount: Path = Path("
     return min([cores, *(max(1, math.ceil(quota)) for quota in _quotas(proc, mount))])
 
 
-def _quotas(proc: Path, mount: Path) -> list[float]:
-    # A line is "hierarchy:controllers:group"; version 2 has the one hierarchy 0, version 1 one for "cpu".
-    quotas = []
+def _quotas(proc: Path, mount: Path) -> Iterator[float]:
+    """Yield the CPU quotas of every control group around this process, in cores."""
     for line in _words(proc, separator="\n"):
         hierarchy, controllers, group = line.split(":", 2)
-        if hierarchy != "0" and "cpu" not in controllers.split(","):
+        if hierarchy == "0":  # version 2
+            top, files = mount, ["cpu.max"]
+        elif "cpu" in controllers.split(","):
+            top, files = mount / "cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        else:
             continue
-        top = mount if hierarchy == "0" else mount / "cpu"
         inner = top / group.strip("/")
-        for folder in [inner, *inner.parents][: len(inner.parts) - len(top.parts) + 1]:
-            if hierarchy == "0":
-                quotas.append(_words(folder / "cpu.max"))
-            else:
-                quotas.append(_words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us"))
-    return [int(q[0]) / int(q[1]) for q in quotas if len(q) == 2 and q[0].isdecimal()]
+        for folder in (inner, *inner.parents):
+            words = [word for file in files for word in _words(folder / file)]
+            if len(words) == 2 and words[0].isdecimal():
+                yield int(words[0]) / int(words[1])
+            if folder == top:
+                break
 
 
 def _words(path: Path, separator: str | None = None) -> list[str]:

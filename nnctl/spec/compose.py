@@ -47,12 +47,12 @@ _ADVICE = {
 
 
 def compose(text: str, source: str) -> tuple[Any, dict[Loc, Place]]:
-    """Return the one value that a YAML text holds, and the place of everything in it.
+    """Return the one value that a YAML text holds, and the place of everything in it; no places if it holds nothing.
 
     Raises
     ------
     SpecError
-        If the text is not YAML, holds nothing or more than one document, or breaks a rule or a limit.
+        If the text is not YAML, holds more than one document, or breaks a rule or a limit.
     """
     try:
         text.encode()
@@ -81,7 +81,7 @@ class _Composer:
     def document(self) -> tuple[Any, dict[Loc, Place]]:
         self._next()  # the start of the stream
         if isinstance(self._next(), yaml.StreamEndEvent):
-            raise SpecError([Problem((), "is empty. `nnctl init` writes a spec to start from.")], self.source)
+            return None, {}
         value = self._value(())
         self._next()  # the end of the document
         if isinstance(after := self._next(), yaml.DocumentStartEvent):

@@ -55,11 +55,18 @@ class Document:
     places: Mapping[Loc, Place] = field(default_factory=dict, repr=False)
 
     def locate(self, path: Loc) -> Place:
-        """Return the place of a path, or of the deepest part of it that is written."""
-        for end in range(len(path), -1, -1):
-            if path[:end] in self.places:
-                return self.places[path[:end]]
-        return Place(None, 1, None)
+        """Return the place of a path, or of the deepest part of it that is written.
+
+        A list that was written in a component's short form, ``residual: [...]``, is found though the path names its
+        field, ``residual.layers.0``.
+        """
+        here: Loc = ()
+        for part, following in zip(path, (*path, None)[1:], strict=True):
+            if (*here, part) in self.places:
+                here = (*here, part)
+            elif not isinstance(following, int):
+                break
+        return self.places.get(here, Place(None, 1, None))
 
 
 def to_problems(document: Document, mistakes: Iterable[tuple[Loc, str]]) -> list[Problem]:
@@ -114,6 +121,8 @@ def loads(text: str, source: str = "spec.yaml") -> Document:
     from nnctl.spec.compose import compose  # noqa: PLC0415 - PyYAML costs 25 ms
 
     data, places = compose(text, source)
+    if not places:
+        _refuse(source, "is empty. `nnctl init` writes a spec to start from.")
     if not isinstance(data, dict):
         kind = "a list" if isinstance(data, list) else "nothing" if data is None else "a single value"
         problem = Problem((), f"must be a mapping of keys to values at the top level. Got {kind}.", *places[()])
@@ -151,7 +160,9 @@ def dump(data: Mapping[str, Any], comments: Mapping[Loc, str] | None = None) -> 
 
 
 def _comment(text: str | None, indent: str) -> list[str]:
-    return [f"{indent}# {line}".rstrip() for line in text.splitlines()] if text else []
+    # YAML bars control characters from comments too.
+    lines = ["".join(c if c.isprintable() else " " for c in line) for line in (text or "").splitlines()]
+    return [f"{indent}# {line}".rstrip() for line in lines]
 
 
 def _entries(value: Any, path: Loc, indent: str, comments: Mapping[Loc, str]) -> Iterator[str]:
