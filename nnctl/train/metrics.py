@@ -1,7 +1,7 @@
 """Metrics: what is measured on a whole split beside the loss, in the terms of the task.
 
-`accuracy`, `mse`, `rmse`, `mae` and `r2` are NumPy and add nothing to the start of a run; the others are scikit-learn's,
-which is imported when the first of them is measured. Where a metric is not defined on a split it is nan.
+`accuracy`, `mse`, `rmse`, `mae` and `r2` are NumPy and add nothing to the start of a run; the others are
+scikit-learn's, which is imported when the first of them is measured. A metric is nan on a split where it is not defined.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import numpy as np
 
 from nnctl.core.arrays import Array, Float
 from nnctl.core.component import Component
-from nnctl.nn.losses import Loss
 
-__all__ = ["Metric", "misfits"]
+__all__ = ["Metric", "check_task"]
 
 
 class Metric(Component, family="metric"):
@@ -67,20 +66,26 @@ class Metric(Component, family="metric"):
         """
 
 
-def misfits(metrics: Sequence[Metric], loss: Loss) -> Iterator[tuple[int, str]]:
-    """Yield the place of every metric that cannot be measured with this loss, and a sentence that says why."""
+def check_task(metrics: Sequence[Metric], task: str, *, probabilities: bool = True) -> Iterator[tuple[int, str]]:
+    """Yield the place of every metric that cannot be measured, and a sentence that says why.
+
+    Parameters
+    ----------
+    metrics : sequence of Metric
+    task : {"classification", "regression"}
+        What the loss is for.
+    probabilities : bool
+        Whether the loss gives probabilities, that is, owns an output activation.
+    """
     names = [metric.name for metric in metrics]
     for i, metric in enumerate(metrics):
         if metric.name in names[:i]:
             yield i, f"{metric.name} is there twice, and a run records each name once. Leave one out."
-        elif metric.task != loss.task:
-            fitting = ", ".join(name for name, member in Metric.members().items() if member.task == loss.task)
-            yield (
-                i,
-                f"{metric.name} measures a {metric.task}; with the loss {loss.name} it is a {loss.task}: {fitting}.",
-            )
-        elif metric.probabilities and loss.output is None:
-            yield i, f"{metric.name} needs probabilities, and {loss.name} gives scores. Use cross_entropy, or roc_auc."
+        elif metric.task != task:
+            fitting = ", ".join(name for name, member in Metric.members().items() if member.task == task)
+            yield i, f"{metric.name} is for {metric.task}, and the loss is for {task}. Use one of {fitting}."
+        elif metric.probabilities and not probabilities:
+            yield i, f"{metric.name} needs probabilities, and the loss gives scores. Use cross_entropy, or roc_auc."
 
 
 class Accuracy(Metric, name="accuracy"):
