@@ -1,0 +1,234 @@
+"""The layer contract as functions that raise AssertionError; see nnctl/nn/layer.py for its terms.
+
+`test_contract` holds every registered layer to it, `test_seeded_bugs` shows that broken layers fail it.
+"""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from math import prod
+from unittest.mock import patch
+
+import numpy as np
+
+from nnctl.core.arrays import Float, Shape
+from nnctl.nn.layer import Context, Layer
+from nnctl.nn.layout import Layout
+from nnctl.nn.network import Network
+
+BATCH = 5
+
+
+class Rig:
+    """A layer bound alone, with random parameters and statistics, and random batches for it."""
+
+    def __init__(self, layer: Layer, shape: Shape, *, dtype: type = np.float64, need_dx: bool = True) -> None:
+        self.layer, self.shape, self.dtype = layer, shape, dtype
+        self.network = Network(Layout((layer,), shape), dtype=np.float64, seed=3)
+        rng = np.random.default_rng(1)
+        theta = self.network.theta + rng.normal(0, 0.3, self.network.theta.shape)
+        state = np.abs(self.network.state + rng.normal(0, 0.3, self.network.state.shape)) + 0.1
+        self.network = Network(Layout((layer,), shape), dtype=dtype, seed=3)
+        self.network.theta[...] = theta
+        self.network.state[...] = state
+        self.replica = self.network.replica(need_dx=need_dx)
+        self.grad = self.replica.grad
+
+    def x(self, batch: int = BATCH) -> Float:
+        """Return inputs that keep away from the kinks at zero."""
+        z = np.random.default_rng(2).normal(size=(batch, *self.shape))
+        return (z + 0.05 * np.sign(z)).astype(self.dtype)
+
+    def dy(self, batch: int = BATCH) -> Float:
+        shape = self.layer.out_shape(self.shape)
+        return np.random.default_rng(4).normal(size=(batch, *shape)).astype(self.dtype)
+
+    def forward(self, x: Float, *, training: bool = True, step: int = 7) -> Float:
+        return self.replica.forward(x, training=training, step=step)
+
+    def backward(self, dy: Float) -> Float:
+        """Run backward on a copy of dy and return a copy of dx."""
+        dx = self.replica.backward(dy.copy())
+        assert dx is not None, "backward returned no dx though it is needed"
+        return dx.copy()
+
+    def contexts(self) -> list[Context]:
+        return [bound.ctx for bound in self.replica.bound()]
+
+
+def forward_leaves_its_input_alone(layer: Layer, shape: Shape) -> None:
+    rig = Rig(layer, shape)
+    for training in (True, False):
+        x = rig.x()
+        rig.forward(x, training=training)
+        assert np.array_equal(x, rig.x()), "forward wrote to x"
+
+
+def backward_destroys_dy_and_nothing_else(layer: Layer, shape: Shape) -> None:
+    rig = Rig(layer, shape)
+    for training in (True, False):
+        x = rig.x()
+        y = rig.forward(x, training=training)
+        theta, state, y_before = rig.network.theta.copy(), rig.network.state.copy(), y.copy()
+        dx = rig.backward(rig.dy())
+        grad = rig.grad.copy()
+        assert np.array_equal(x, rig.x()), "backward wrote to x"
+        assert np.array_equal(y, y_before), "backward wrote to y"
+        assert np.array_equal(rig.network.theta, theta), "backward wrote to theta"
+        assert np.array_equal(rig.network.state, state), "backward wrote to state"
+        assert np.array_equal(rig.backward(rig.dy()), dx), "a second backward gives another dx"
+        assert np.array_equal(rig.grad, grad), "a second backward gives another gradient"
+
+
+def backward_overwrites_every_gradient(layer: Layer, shape: Shape) -> None:
+    rig = Rig(layer, shape)
+    rig.forward(rig.x())
+    found = []
+    for junk in (np.nan, 1e3):
+        rig.grad.fill(junk)
+        rig.backward(rig.dy())
+        found.append(rig.grad.copy())
+    assert np.isfinite(found[0]).all(), "a gradient was not overwritten"
+    assert np.array_equal(found[0], found[1]), "a gradient was added to what was there"
+
+
+def buffers_are_reused(layer: Layer, shape: Shape) -> None:
+    rig = Rig(layer, shape)
+
+    def outcome(rig: Rig, batch: int) -> tuple[Float, Float, Float]:
+        y = rig.forward(rig.x(batch)).copy()
+        return y, rig.backward(rig.dy(batch)), rig.grad.copy()
+
+    outcome(rig, BATCH)
+    held = [{name: id(buffer) for name, buffer in ctx._backing.items()} for ctx in rig.contexts()]
+    for batch in (BATCH, BATCH - 2, BATCH):
+        for found, expected in zip(outcome(rig, batch), outcome(Rig(layer, shape), batch), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12, err_msg=f"batch of {batch}")
+        now = [{name: id(buffer) for name, buffer in ctx._backing.items()} for ctx in rig.contexts()]
+        assert now == held, "a buffer was allocated anew"
+
+
+def no_large_temporary_is_allocated(layer: Layer, shape: Shape) -> None:
+    rig = Rig(layer, shape)
+    batch = -(-(2**17) // prod(shape))
+    x, dy = rig.x(batch), rig.dy(batch)
+    peak = 0
+    for _ in range(2):
+        tracemalloc.start()
+        rig.forward(x)
+        rig.replica.backward(dy)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < x.nbytes / 2, f"the second pass allocated {peak} bytes for an input of {x.nbytes}"
+
+
+def gradients_are_the_adjoint(layer: Layer, shape: Shape) -> None:
+    """Compare <J' dy, v> with <dy, J v> by central differences, for the input and every parameter."""
+    rig, h = Rig(layer, shape), 1e-5
+    rng = np.random.default_rng(5)
+    for training in (True, False):
+        x, dy = rig.x(), rig.dy()
+        rig.forward(x, training=training)
+        dx = rig.backward(dy)
+        gradients = {name: g.copy() for name, g in rig.network.tensors(rig.grad).items()}
+        parameters = rig.network.tensors()
+        places = [("x", x, dx), *((name, parameters[name], g) for name, g in gradients.items())]
+        for name, place, gradient in places:
+            v = rng.normal(size=place.shape)
+            start, outputs = place.copy(), []
+            for sign in (1, -1):
+                place[...] = start + sign * h * v
+                outputs.append(rig.forward(x, training=training).copy())
+            place[...] = start
+            along = (outputs[0] - outputs[1]) / (2 * h)
+            expected, found = np.vdot(dy, along), np.vdot(gradient, v)
+            allowed = 1e-7 * (np.linalg.norm(dy) * np.linalg.norm(along) + 1e-2)
+            mode = "training" if training else "inference"
+            assert abs(found - expected) < allowed, f"d{name} in {mode}: <dy, J v> {expected}, <J' dy, v> {found}"
+
+
+def spec_round_trips(layer: Layer, shape: Shape) -> None:
+    for full in (True, False):
+        written = json.loads(json.dumps(layer.spelled(full=full)))
+        assert Layer.parse(written) == layer, f"written as {written}"
+
+
+def out_shape_is_true(layer: Layer, shape: Shape) -> None:
+    rig = Rig(layer, shape)
+    for training in (True, False):
+        y = rig.forward(rig.x(), training=training)
+        assert y.shape == (BATCH, *layer.out_shape(shape)), "out_shape told another shape"
+        assert rig.backward(rig.dy()).shape == (BATCH, *shape), "dx has not the shape of x"
+
+
+def batch_of_one_works(layer: Layer, shape: Shape) -> None:
+    rig = Rig(layer, shape)
+    for training in (True, False):
+        y = rig.forward(rig.x(1), training=training)
+        assert y.shape == (1, *layer.out_shape(shape))
+        assert np.isfinite(y).all()
+        assert np.isfinite(rig.backward(rig.dy(1))).all()
+        assert np.isfinite(rig.grad).all()
+
+
+def inference_is_deterministic(layer: Layer, shape: Shape) -> None:
+    rig = Rig(layer, shape)
+    state = rig.network.state.copy()
+    with patch.object(Context, "bits", side_effect=AssertionError("inference asked for random bits")):
+        first = rig.forward(rig.x(), training=False, step=1).copy()
+        second = rig.forward(rig.x(), training=False, step=2).copy()
+    assert np.array_equal(first, second), "two inference passes differ"
+    assert np.array_equal(rig.network.state, state), "inference changed the statistics"
+    alone = np.concatenate([rig.forward(row[None], training=False).copy() for row in rig.x()])
+    np.testing.assert_allclose(alone, first, rtol=1e-12, atol=1e-12, err_msg="a sample's output depends on its batch")
+
+
+def training_repeats_at_the_same_step(layer: Layer, shape: Shape) -> None:
+    rig = Rig(layer, shape)
+    first = rig.forward(rig.x(), step=7).copy()
+    rig.forward(rig.x(), step=8)
+    assert np.array_equal(rig.forward(rig.x(), step=7), first), "the same step gives another output"
+
+
+def float32_stays_float32(layer: Layer, shape: Shape) -> None:
+    single, double = Rig(layer, shape, dtype=np.float32), Rig(layer, shape)
+    for training in (True, False):
+        y, exact = single.forward(single.x(), training=training), double.forward(double.x(), training=training)
+        assert y.dtype == np.float32, f"y is {y.dtype}"
+        dx, exact_dx = single.replica.backward(single.dy()), double.backward(double.dy())
+        assert dx is not None
+        assert dx.dtype == np.float32, f"dx is {dx.dtype}"
+        for found, expected in ((y, exact), (dx, exact_dx), (single.grad, double.grad)):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4, err_msg="float32 and float64 differ")
+    for ctx in single.contexts():
+        wide = [name for name, buffer in ctx._backing.items() if buffer.dtype == np.float64]
+        assert not wide, f"float64 buffers: {wide}"
+
+
+def gradients_do_not_need_dx(layer: Layer, shape: Shape) -> None:
+    whole, spared = Rig(layer, shape), Rig(layer, shape, need_dx=False)
+    for rig in (whole, spared):
+        rig.forward(rig.x())
+        rig.replica.backward(rig.dy())
+    assert np.array_equal(whole.grad, spared.grad), "without dx the gradients are others"
+
+
+Check = Callable[[Layer, Shape], None]
+
+CONTRACT: tuple[Check, ...] = (
+    forward_leaves_its_input_alone,
+    backward_destroys_dy_and_nothing_else,
+    backward_overwrites_every_gradient,
+    buffers_are_reused,
+    no_large_temporary_is_allocated,
+    gradients_are_the_adjoint,
+    out_shape_is_true,
+    batch_of_one_works,
+    inference_is_deterministic,
+    training_repeats_at_the_same_step,
+    float32_stays_float32,
+    gradients_do_not_need_dx,
+)
+"""All but the spec's round trip, which only registered layers can make."""

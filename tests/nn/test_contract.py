@@ -1,0 +1,198 @@
+"""Every registered layer, in several shapes and settings, against every term of the layer contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import contract
+import numpy as np
+import pytest
+from contract import Rig
+
+from nnctl.core.arrays import Float, Shape
+from nnctl.nn.compose import Repeat, Residual, Sequential
+from nnctl.nn.layer import Context, Layer, Views
+
+FLAT, SEQUENCE, IMAGE = (4,), (3, 4), (2, 3, 4)
+
+EXAMPLES: dict[str, list[tuple[Any, Shape]]] = {
+    "batch_norm": [
+        ("batch_norm", FLAT),
+        ({"batch_norm": {"momentum": 0.5, "eps": 0.1}}, SEQUENCE),
+        ("batch_norm", IMAGE),
+        ("batch_norm", (1,)),
+    ],
+    "dense": [
+        ({"dense": 3}, FLAT),
+        ({"dense": 4}, FLAT),
+        ({"dense": {"units": 3, "bias": False}}, FLAT),
+        ({"dense": {"units": 1, "init": "orthogonal", "bias_init": {"constant": 0.1}}}, SEQUENCE),
+        ({"dense": 2}, IMAGE),
+        ({"dense": 2}, (1,)),
+    ],
+    "dropout": [("dropout", FLAT), ({"dropout": 0.2}, SEQUENCE), ({"dropout": 0.0}, FLAT), ({"dropout": 0.9}, (1,))],
+    "elu": [("elu", FLAT), ({"elu": 0.3}, SEQUENCE), ({"elu": 2.0}, (1,))],
+    "flatten": [("flatten", FLAT), ("flatten", SEQUENCE), ("flatten", IMAGE)],
+    "gelu": [("gelu", FLAT), ("gelu", IMAGE)],
+    "layer_norm": [("layer_norm", FLAT), ({"layer_norm": {"eps": 0.1}}, SEQUENCE), ("layer_norm", IMAGE)],
+    "leaky_relu": [("leaky_relu", FLAT), ({"leaky_relu": 0.3}, SEQUENCE), ({"leaky_relu": 0.0}, FLAT)],
+    "linear": [("linear", FLAT), ("linear", SEQUENCE)],
+    "prelu": [("prelu", FLAT), ({"prelu": {"shared": True}}, SEQUENCE), ("prelu", IMAGE), ("prelu", (1,))],
+    "relu": [("relu", FLAT), ("relu", IMAGE), ("relu", (1,))],
+    "repeat": [
+        ({"repeat": {"layers": [{"dense": 4}, "tanh"], "times": 3}}, FLAT),
+        ({"repeat": [{"dense": 4}, "layer_norm", "dropout"]}, SEQUENCE),
+    ],
+    "residual": [
+        ({"residual": [{"dense": 5}, "relu", {"dense": 4}]}, FLAT),
+        ({"residual": ["linear"]}, FLAT),
+        ({"residual": [{"residual": ["linear", "dropout"]}, "linear"]}, SEQUENCE),
+        ({"residual": ["batch_norm", "prelu"]}, SEQUENCE),
+        ({"residual": []}, FLAT),
+    ],
+    "selu": [("selu", FLAT), ("selu", SEQUENCE)],
+    "sequential": [
+        ({"sequential": [{"dense": 3}, "relu"]}, FLAT),
+        ({"sequential": ["flatten", "dropout", {"dense": 3}]}, SEQUENCE),
+        ({"sequential": []}, FLAT),
+        ({"sequential": ["linear", {"sequential": ["relu"]}]}, FLAT),
+    ],
+    "sigmoid": [("sigmoid", FLAT), ("sigmoid", SEQUENCE)],
+    "softmax": [("softmax", FLAT), ("softmax", SEQUENCE), ("softmax", (1,))],
+    "softplus": [("softplus", FLAT), ("softplus", SEQUENCE)],
+    "swish": [("swish", FLAT), ({"swish": 2.0}, SEQUENCE)],
+    "tanh": [("tanh", FLAT), ("tanh", SEQUENCE)],
+}
+"""A few spellings of each layer, with shapes that it takes."""
+
+CASES = [
+    pytest.param(Layer.parse(spelling), shape, id=f"{name}-{i}")
+    for name, examples in EXAMPLES.items()
+    for i, (spelling, shape) in enumerate(examples)
+]
+every_layer = pytest.mark.parametrize(("layer", "shape"), CASES)
+
+
+def test_every_registered_layer_has_examples_here() -> None:
+    assert sorted(EXAMPLES) == sorted(Layer.members())
+
+
+@every_layer
+def test_forward_leaves_its_input_alone(layer: Layer, shape: Shape) -> None:
+    contract.forward_leaves_its_input_alone(layer, shape)
+
+
+@every_layer
+def test_backward_destroys_dy_and_nothing_else(layer: Layer, shape: Shape) -> None:
+    contract.backward_destroys_dy_and_nothing_else(layer, shape)
+
+
+@every_layer
+def test_backward_overwrites_every_gradient(layer: Layer, shape: Shape) -> None:
+    contract.backward_overwrites_every_gradient(layer, shape)
+
+
+@every_layer
+def test_buffers_are_reused_and_a_smaller_batch_sees_exact_views(layer: Layer, shape: Shape) -> None:
+    contract.buffers_are_reused(layer, shape)
+
+
+@every_layer
+def test_no_large_temporary_is_allocated_at_the_second_call(layer: Layer, shape: Shape) -> None:
+    contract.no_large_temporary_is_allocated(layer, shape)
+
+
+@every_layer
+def test_gradients_are_the_adjoint_of_the_jacobian(layer: Layer, shape: Shape) -> None:
+    contract.gradients_are_the_adjoint(layer, shape)
+
+
+@every_layer
+def test_a_layer_survives_being_written_and_read(layer: Layer, shape: Shape) -> None:
+    contract.spec_round_trips(layer, shape)
+
+
+@every_layer
+def test_out_shape_tells_the_shape_of_the_output(layer: Layer, shape: Shape) -> None:
+    contract.out_shape_is_true(layer, shape)
+
+
+@every_layer
+def test_a_batch_of_one_works(layer: Layer, shape: Shape) -> None:
+    contract.batch_of_one_works(layer, shape)
+
+
+@every_layer
+def test_inference_is_deterministic_and_draws_nothing(layer: Layer, shape: Shape) -> None:
+    contract.inference_is_deterministic(layer, shape)
+
+
+@every_layer
+def test_training_repeats_at_the_same_step(layer: Layer, shape: Shape) -> None:
+    contract.training_repeats_at_the_same_step(layer, shape)
+
+
+@every_layer
+def test_float32_stays_float32(layer: Layer, shape: Shape) -> None:
+    contract.float32_stays_float32(layer, shape)
+
+
+@every_layer
+def test_parameter_gradients_do_not_need_dx(layer: Layer, shape: Shape) -> None:
+    contract.gradients_do_not_need_dx(layer, shape)
+
+
+class Wrecker(Layer):
+    """Double the input, and wreck the dy that is handed in, as every layer may."""
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        return np.multiply(x, 2, out=ctx.out("y", x.shape))
+
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        dx = np.multiply(dy, 2, out=ctx.out("dx", dy.shape))
+        dy.fill(np.nan)
+        return dx
+
+
+Wrecker.name = "wrecker"  # so it can be a part, and yet is not registered
+
+WRECKED: dict[str, type[Sequential]] = {"sequential": Sequential, "residual": Residual, "repeat": Repeat}
+
+
+def test_every_composite_is_tried_with_a_wrecker() -> None:
+    composites = {name for name, (example, *_) in EXAMPLES.items() if _parts(example)}
+    assert composites == set(WRECKED)
+
+
+def _parts(example: tuple[Any, Shape]) -> tuple[object, ...]:
+    spelling, shape = example
+    return Layer.parse(spelling).parts(shape)
+
+
+@pytest.mark.parametrize("composite", WRECKED.values(), ids=WRECKED)
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["wrecker"],
+        ["wrecker", {"dense": 4}, "wrecker"],
+        ["linear", "wrecker", "linear"],
+        [{"dense": 4}, "wrecker", "batch_norm"],
+    ],
+    ids=lambda parts: "-".join(str(part) for part in parts),
+)
+@pytest.mark.parametrize("check", contract.CONTRACT, ids=lambda check: check.__name__)
+def test_a_composite_with_a_layer_that_wrecks_its_dy_keeps_the_contract(
+    composite: type[Sequential], parts: list[Any], check: contract.Check
+) -> None:
+    layers = tuple(Wrecker() if part == "wrecker" else Layer.parse(part) for part in parts)
+    check(composite(layers=layers), FLAT)
+
+
+def test_a_composite_of_identities_returns_neither_a_changed_input_nor_a_shared_gradient() -> None:
+    rig = Rig(Layer.parse({"residual": [{"residual": ["linear"]}]}), FLAT)
+    x, dy = rig.x(), rig.dy()
+    assert np.array_equal(rig.forward(x), 3 * rig.x())
+    np.testing.assert_allclose(rig.backward(dy), 3 * rig.dy(), rtol=1e-15)
