@@ -90,7 +90,7 @@ class Run:
         run = cls(path)
         if not (path / "run.json").is_file():
             raise UsageError(f"{path} is not the directory of a run: it has no run.json.")
-        found = run.read_json("run.json").get("format")
+        found = run.record.get("format")
         if found != FORMAT:
             raise DataError(f"{path / 'run.json'}: has format {found!r}, and this nnctl reads {FORMAT}. Update nnctl.")
         return run
@@ -101,16 +101,24 @@ class Run:
         return self.path.name
 
     @property
+    def record(self) -> dict[str, Any]:
+        """Its run.json: format, name, status, times, and what else `set_status` was given."""
+        record = self.read_json("run.json")
+        if not isinstance(record, dict):
+            raise DataError(f"{self.path / 'run.json'}: is damaged: it is not a mapping of keys to values.")
+        return record
+
+    @property
     def status(self) -> Status:
         """Its status as last written; a killed run still says "running"."""
-        status: Status = self.read_json("run.json")["status"]
+        status: Status = self.record["status"]
         return status
 
     def set_status(self, status: Status, **fields: Any) -> None:
         """Write the status to run.json, with any other fields (summary, environment, ...) set or replaced."""
         now = _iso(datetime.now(UTC))
         times = {"updated": now, "ended": None if status == "running" else now}
-        self.write_json("run.json", {**self.read_json("run.json"), "status": status, **times, **fields})
+        self.write_json("run.json", {**self.record, "status": status, **times, **fields})
 
     @property
     def records(self) -> Records:
@@ -124,8 +132,9 @@ class Run:
     def write_bytes(self, name: str, content: bytes) -> None:
         """Replace a file atomically; `name` may lie in a subfolder, such as ``plots/loss.png``."""
         path = self.path / name
-        with atomic.disk_errors(path):
-            path.parent.mkdir(exist_ok=True)
+        if path.parent != self.path:  # a run directory that was removed is not made again
+            with atomic.disk_errors(path):
+                path.parent.mkdir(exist_ok=True)
         atomic.replace(path, content)
 
     def write_text(self, name: str, text: str) -> None:
