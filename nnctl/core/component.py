@@ -18,6 +18,7 @@ import inspect
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Strict, ValidationError, model_validator
@@ -37,7 +38,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-Items = Annotated[tuple[T, ...], Strict(strict=False)]  # noqa: UP040 - a YAML list, kept as a tuple
+Items = Annotated[tuple[T, ...], Strict(strict=False)]  # a YAML list, kept as a tuple
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -106,7 +107,7 @@ class Schema(BaseModel):
             if not (issubclass(base, Schema) and base is not Schema):
                 continue
             body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
-            for field, text in zip(body, body[1:], strict=False):
+            for field, text in pairwise(body):
                 if (
                     isinstance(field, ast.AnnAssign)
                     and isinstance(field.target, ast.Name)
@@ -184,8 +185,10 @@ class Component(Schema):
         """
         if isinstance(value, cls) and value.name:
             return value
+        name: Any
+        fields: Any = {}
         if isinstance(value, str):
-            name, fields = value, {}
+            name = value
         elif isinstance(value, Mapping) and len(value) == 1:
             name, fields = next(iter(value.items()))
         elif isinstance(value, Mapping) and value:
@@ -244,7 +247,7 @@ def _plain(value: Any, *, full: bool) -> Any:
 
 
 def _error(message: str, loc: Loc, value: Any) -> InitErrorDetails:
-    return InitErrorDetails(type=PydanticCustomError("nnctl", message), loc=loc, input=value)  # type: ignore[arg-type]
+    return InitErrorDetails(type=PydanticCustomError("nnctl", message), loc=loc, input=value)
 
 
 def _or_the_list(cls: type[Schema], hint: str) -> str:

@@ -107,7 +107,7 @@ class Diverged(NnctlError):  # noqa: N818 - the state has a name in the field, a
     exit_code = 4
 
 
-class CheckFailed(NnctlError):
+class CheckFailed(NnctlError):  # noqa: N818 - "fail" is a verdict, not an accident
     """A check came to the verdict "fail"."""
 
     exit_code = 5

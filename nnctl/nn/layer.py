@@ -29,11 +29,11 @@ Rows are samples: ``x (B, D_in)``, ``W (D_in, D_out)``, ``y = x W + b``. Textboo
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from types import SimpleNamespace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -42,7 +42,7 @@ from nnctl.core.component import Component
 from nnctl.core.random import bits
 from nnctl.nn.initializers import Initializer
 
-__all__ = ["Bound", "Context", "Layer", "Param", "Part", "Pass", "ShapeError", "Solo", "Views"]
+__all__ = ["Bound", "Context", "Layer", "Param", "Part", "Pass", "ShapeError", "Solo", "Views", "Watch"]
 
 
 class Views(SimpleNamespace):
@@ -113,6 +113,8 @@ class Pass:
     total: int = 0
     """Rows of the whole batch, over all replicas."""
     team: Any = field(default_factory=Solo)
+    watch: Watch | None = None
+    """Called after every layer with what came out of it; for diagnosis."""
 
 
 class Context:
@@ -252,8 +254,17 @@ class Bound:
 
     def forward(self, x: Float) -> Float:
         """Return the layer's output for a batch."""
-        return self.layer.forward(self.p, x, self.ctx)
+        y = self.layer.forward(self.p, x, self.ctx)
+        if self.ctx.now.watch is not None:
+            self.ctx.now.watch(self, "forward", y)
+        return y
 
     def backward(self, dy: Float) -> Float | None:
         """Fill the layer's gradients and return that of its input, or None where nobody reads it."""
-        return self.layer.backward(self.p, self.g, dy, self.ctx)
+        dx = self.layer.backward(self.p, self.g, dy, self.ctx)
+        if self.ctx.now.watch is not None:
+            self.ctx.now.watch(self, "backward", dx)
+        return dx
+
+
+Watch: TypeAlias = Callable[[Bound, Literal["forward", "backward"], Float | None], None]

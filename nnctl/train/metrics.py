@@ -1,7 +1,7 @@
 """Metrics: what is measured on a whole split beside the loss, in the terms of the task.
 
 `accuracy`, `mse`, `rmse`, `mae` and `r2` are NumPy and add nothing to the start of a run; the others are
-scikit-learn's, which is imported when the first of them is measured. A metric is nan on a split where it is not defined.
+scikit-learn's, which is imported when the first of them is measured. A metric that a split does not define is nan.
 """
 
 from __future__ import annotations

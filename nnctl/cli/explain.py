@@ -1,0 +1,5 @@
+"""."""
+
+
+def command() -> None:
+    """Not written."""

@@ -1,0 +1,226 @@
+"""What a person sees; the only file that knows Rich."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import isfinite
+from statistics import mean, median, stdev
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from nnctl.experiment.assembly import Experiment
+    from nnctl.experiment.session import Session
+    from nnctl.train.loop import Epoch
+
+__all__ = ["Screen"]
+
+_SHOWN_EPOCHS = 8
+_NO_FIGURES = ("epoch", "step", "seconds", "best", "penalty", "grad_norm_max", "samples_per_second", "lr", "grad_norm")
+
+
+class Screen:
+    """Where results go: tables for a person, or one JSON document.
+
+    Parameters
+    ----------
+    as_json : bool
+        Print the result as JSON on stdout and nothing else there.
+    quiet : bool
+        Show no progress, only the result.
+    """
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.silent = quiet or as_json
+
+    def note(self, text: str) -> None:
+        """Say one line."""
+        if not self.as_json:
+            self.console.print(Text(text))
+
+    def document(self, data: Mapping[str, Any]) -> None:
+        """Print the result as JSON, where that was asked for; what is not finite is null."""
+        if self.as_json:
+            print(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201 - the document
+
+    # ------------------------------------------------------------------ training
+
+    @contextmanager
+    def training(self, session: Session) -> Iterator[Callable[[Epoch], None]]:
+        """Show a training while it goes on; yields what is to be called after every epoch."""
+        if self.silent:
+            yield lambda _epoch: None
+            return
+        self._head(session)
+        if not self.console.is_terminal:
+            yield lambda epoch: self.console.print(_line(epoch, session))
+            return
+        live = _LiveTraining(session)
+        with Live(get_renderable=live.table, console=self.console, refresh_per_second=8, transient=True):
+            yield live.epochs.append
+
+    def result(self, session: Session) -> None:
+        """Show what a training came to."""
+        if self.as_json:
+            return
+        summary = session.summary
+        best = summary["best_epoch"]
+        kept = f"best epoch {best}" if summary["weights"] == "best" else f"last epoch {summary['epochs']}"
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        figures = list(next(iter(summary["metrics"].values())))
+        table.add_column(f"weights of {kept}")
+        for name in figures:
+            table.add_column(name, justify="right")
+        for part, values in summary["metrics"].items():
+            table.add_row(part, *(number(values[name]) for name in figures), style="bold" if part == "test" else "")
+        self.console.print(table)
+        value = "" if summary["best_value"] is None else f", {summary['monitor']} {number(summary['best_value'])}"
+        self.note(
+            f"ended   {summary['reason']} after {summary['epochs']} epochs, {summary['steps']:,} steps, "
+            f"{duration(summary['seconds'])}; best epoch {best}{value}"
+        )
+        self.note(f"run     {session.run.path}")
+
+    def seeds(self, results: Sequence[Mapping[str, Any]]) -> None:
+        """Show the spread over several seeds."""
+        if self.as_json:
+            return
+        part = "test" if "test" in results[0]["metrics"] else list(results[0]["metrics"])[-1]
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for heading in (f"{part}, {len(results)} seeds", "median", "mean", "std", "min", "max"):
+            table.add_column(heading, justify="left" if heading.startswith(part) else "right")
+        for name in results[0]["metrics"][part]:
+            values = [result["metrics"][part][name] for result in results]
+            figures = (median(values), mean(values), stdev(values), min(values), max(values))
+            table.add_row(name, *(number(figure) for figure in figures))
+        self.console.print(table)
+
+    def _head(self, session: Session) -> None:
+        experiment = session.experiment
+        data = experiment.data
+        parts = [("train", data.train), ("validation", data.validation), ("test", data.test)]
+        rows = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
+        kind = f"{len(data.classes)} classes" if data.classes else f"{data.outputs} target(s)"
+        shape = " x ".join(map(str, data.input_shape))
+        self.note(f"{experiment.spec.name}, seed {experiment.spec.seed}")
+        self.note(f"data    {rows} rows; {shape} inputs, {kind}")
+        threads = f"{experiment.threads} BLAS thread{'s' if experiment.threads > 1 else ''}"
+        self.note(f"network {experiment.layout.size:,} parameters, {experiment.spec.training.dtype}, {threads}")
+        for note in data.notes:
+            self.note(f"note    {note}")
+
+    # ------------------------------------------------------------------ architecture
+
+    def architecture(self, experiment: Experiment) -> None:
+        """Show the layers with their output shapes and parameters."""
+        if self.as_json:
+            return
+        layout = experiment.layout
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column("layer")
+        table.add_column("output", justify="left")
+        table.add_column("parameters", justify="right")
+        table.add_row("input", str((*("B",), *layout.shape)).replace("'", ""), "")
+        for row in layout.rows[1:]:
+            indent = "  " * (row.depth - 1)
+            label = row.path.rsplit("/", 1)[-1]
+            shape = str(("B", *row.out_shape)).replace("'", "")
+            table.add_row(escape(f"{indent}{label}"), shape, f"{row.params:,}" if row.params else "")
+        table.add_row("total", "", f"{layout.size:,}", style="bold")
+        self.console.print(table)
+
+    def memory(self, experiment: Experiment) -> None:
+        """Show what the training will hold in memory."""
+        needed = experiment.memory
+        self.note(
+            f"memory  {_size(needed.total)}: data {_size(needed.data)}, parameters with gradient and optimizer "
+            f"{_size(needed.parameters)}, activations {_size(needed.activations)}"
+        )
+
+
+class _LiveTraining:
+    """The table that is redrawn while a network trains."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.epochs: list[Epoch] = []
+
+    def table(self) -> RenderableType:
+        bar = self._bar()
+        if not self.epochs:
+            return bar
+        shown = self.epochs[-_SHOWN_EPOCHS:]
+        figures = list({name: None for epoch in shown for name in epoch.metrics})
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for heading in ("epoch", *figures, "lr", "grad norm", "samples/s"):
+            table.add_column(heading.replace("_", " "), justify="right")
+        for epoch in shown:
+            values = [number(epoch.metrics[name]) if name in epoch.metrics else "" for name in figures]
+            speed = f"{epoch.samples_per_second:,.0f}"
+            style = "green" if epoch.best else ""
+            table.add_row(str(epoch.epoch), *values, number(epoch.lr), number(epoch.grad_norm), speed, style=style)
+        return Group(table, bar)
+
+    def _bar(self) -> RenderableType:
+        session = self.session
+        done, total = session.learner.step, session.plan.steps
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        left = _time_left(session)
+        epoch = f"epoch {session.progress.epoch + 1}"
+        grid.add_row(epoch, ProgressBar(total=total, completed=done, width=30), f"step {done:,}/{total:,}", left)
+        return grid
+
+
+def _time_left(session: Session) -> str:
+    done = session.learner.step - session.progress.batch
+    if not done or not session.progress.seconds:
+        return ""
+    return f"{duration((session.plan.steps - done) * session.progress.seconds / done)} left"
+
+
+def _line(epoch: Epoch, session: Session) -> Text:
+    figures = "  ".join(f"{name} {number(value)}" for name, value in epoch.metrics.items())
+    total = -(-session.plan.steps // len(session.batches))
+    star = "  *" if epoch.best else ""
+    return Text(
+        f"epoch {epoch.epoch}/{total}  {figures}  lr {number(epoch.lr)}  grad_norm {number(epoch.grad_norm)}  "
+        f"{epoch.samples_per_second:,.0f} samples/s  {_time_left(session)}{star}"
+    )
+
+
+def number(value: float) -> str:
+    """Return a figure in four significant digits."""
+    return f"{value:.4g}" if isfinite(value) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person says it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not isfinite(data) else data

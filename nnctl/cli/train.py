@@ -1,0 +1,114 @@
+"""`nnctl train`: a spec in, a run directory out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nnctl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from nnctl.cli.render import Screen
+    from nnctl.experiment.session import Session
+    from nnctl.spec.load import LoadedSpec
+
+__all__ = ["command", "spec_and_overrides", "train_to_the_end"]
+
+
+def command(
+    spec: Annotated[str | None, typer.Argument(help="The YAML spec; spec.yaml here if left out.")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the spec's.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Train this many runs, with seed, seed + 1, ...")] = 1,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted or killed run.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show shapes, parameters and memory; do not train.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    runs_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("runs"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
+    plot: Annotated[bool, typer.Option(help="Draw the curves into the run directory.")] = True,
+) -> None:
+    """Train a network from a spec; the run is kept in a directory."""
+    from nnctl.cli.render import Screen  # noqa: PLC0415 - NumPy and Rich are not needed for --help
+
+    screen = Screen(as_json=as_json, quiet=quiet)
+    if resume is not None:
+        if spec is not None or seed is not None or seeds != 1 or dry_run:
+            raise UsageError("--resume takes the spec and the seed from the run. Leave the other arguments out.")
+        screen.document(_resume(runs_dir, resume, screen, plot=plot))
+        return
+    from nnctl.spec.load import load_spec  # noqa: PLC0415
+
+    loaded = load_spec(*spec_and_overrides(spec, overrides))
+    if seed is not None:
+        loaded = loaded.with_seed(seed)
+    if dry_run:
+        screen.document(_dry_run(loaded, screen))
+        return
+    first = loaded.spec.seed
+    results = [_train(loaded.with_seed(first + i), runs_dir, screen, plot=plot) for i in range(seeds)]
+    if seeds > 1:
+        screen.seeds(results)
+    screen.document(results[0] if seeds == 1 else {"runs": results})
+
+
+def spec_and_overrides(spec: str | None, overrides: list[str] | None) -> tuple[Path, list[str]]:
+    """Return the spec's path and the overrides; ``spec.yaml`` where the first argument is an override already."""
+    changes = list(overrides or ())
+    if spec is not None and "=" in spec and not Path(spec).exists():
+        changes.insert(0, spec)
+        spec = None
+    path = Path(spec) if spec is not None else Path("spec.yaml")
+    if spec is None and not path.exists():
+        raise UsageError("no spec was named and there is no spec.yaml here. Type: nnctl train SPEC, or: nnctl init")
+    return path, changes
+
+
+def train_to_the_end(session: Session, screen: Screen, *, plot: bool) -> dict[str, Any]:
+    """Train a session to its end, show it, draw its curves, and return its result as plain data."""
+    from nnctl.cli.signals import Signals  # noqa: PLC0415
+
+    with Signals() as signals, screen.training(session) as show:
+        for epoch in session.epochs(signals):
+            show(epoch)
+    result = {"run": str(session.run.path), "seed": session.experiment.spec.seed, **session.summary}
+    screen.result(session)
+    if plot:
+        from nnctl.cli.curves import draw_curves  # noqa: PLC0415 - Matplotlib costs 0.3 s, after the result stands
+
+        result["plot"] = str(draw_curves(session.run))
+        screen.note(f"curves  {result['plot']}")
+    return result
+
+
+def _train(loaded: LoadedSpec, runs_dir: Path, screen: Screen, *, plot: bool) -> dict[str, Any]:
+    from nnctl.experiment.assembly import Experiment  # noqa: PLC0415
+    from nnctl.experiment.session import Session  # noqa: PLC0415
+
+    return train_to_the_end(Session.start(Experiment(loaded), runs_dir), screen, plot=plot)
+
+
+def _resume(runs_dir: Path, name: str, screen: Screen, *, plot: bool) -> dict[str, Any]:
+    from nnctl.experiment.session import Session  # noqa: PLC0415
+    from nnctl.runs.store import find  # noqa: PLC0415
+
+    return train_to_the_end(Session.resume(find(runs_dir, name)), screen, plot=plot)
+
+
+def _dry_run(loaded: LoadedSpec, screen: Screen) -> dict[str, Any]:
+    from nnctl.experiment.assembly import Experiment  # noqa: PLC0415
+
+    experiment = Experiment(loaded)
+    screen.architecture(experiment)
+    screen.memory(experiment)
+    return {
+        "parameters": experiment.layout.size,
+        "layers": [
+            {"layer": row.path, "output": list(row.out_shape), "parameters": row.params}
+            for row in experiment.layout.rows[1:]
+        ],
+        "memory": {**vars(experiment.memory), "total": experiment.memory.total},
+    }

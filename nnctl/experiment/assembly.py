@@ -1,0 +1,277 @@
+"""A spec with its data: what trains, laid out and priced before anything large is allocated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from nnctl.core.arrays import Float
+from nnctl.core.errors import DataError, SpecError
+from nnctl.core.machine import available_memory, cores
+from nnctl.data.batches import Batches
+from nnctl.data.dataset import Prepared, Split
+from nnctl.data.prepare import prepare
+from nnctl.nn.layer import Layer, ShapeError
+from nnctl.nn.layout import Layout
+from nnctl.nn.losses import Loss, fuse
+from nnctl.nn.network import EVALUATION_ROWS, Network
+from nnctl.nn.team import Team, replicas_for
+from nnctl.spec.load import LoadedSpec
+from nnctl.spec.model import Spec
+from nnctl.train.evaluate import Examples, Judge
+from nnctl.train.loop import Plan, Progress
+from nnctl.train.metrics import Metric
+from nnctl.train.step import Learner
+from nnctl.train.stopping import Patience
+
+__all__ = ["Experiment", "Memory", "blas_threads", "set_blas_threads"]
+
+DEFAULT_EPOCHS = 50
+THREADED_FLOP = 15e6
+"""From this many floating point operations in its largest product on, a network gains from a second BLAS thread."""
+
+
+def blas_threads(layout: Layout, batch: int) -> int:
+    """Return how many threads BLAS gets: one, unless the largest product is worth more.
+
+    A fixed rule and no timing, because the bits of a product depend on it. With two threads, small networks are up to
+    1.7 times slower (PERFORMANCE.md, point 4).
+    """
+    return 1 if layout.largest_product(batch) < THREADED_FLOP else min(cores(), 8)
+
+
+def set_blas_threads(threads: int) -> None:
+    """Limit BLAS to that many threads, for the rest of the process."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - 18 ms
+
+    threadpool_limits(threads, user_api="blas")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a training needs, in bytes."""
+
+    data: int
+    parameters: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.data + self.parameters + self.activations
+
+
+class Experiment:
+    """A spec with its data loaded and its network laid out; nothing large but the data is allocated yet.
+
+    Parameters
+    ----------
+    loaded : LoadedSpec
+
+    Raises
+    ------
+    DataError
+        Where the data cannot be used.
+    SpecError
+        Where the architecture does not fit the data or the loss, or is too large for the memory.
+    """
+
+    def __init__(self, loaded: LoadedSpec) -> None:
+        self.loaded = loaded
+        self.spec = spec = loaded.spec
+        self.data: Prepared = prepare(
+            spec.data.source,
+            spec.data.split,
+            spec.data.scaling,
+            task=spec.loss.task,
+            target_scaling=spec.data.target_scaling,
+            seed=spec.seed,
+            dtype=np.dtype(spec.training.dtype),
+            base=loaded.base,
+        )
+        self.loss: Loss = spec.loss.settled(self.data.train.y)
+        self.outputs = self._outputs()
+        self.layout = self._layout()
+        self.batch_rows = self._batch_rows()
+        self.metrics: tuple[Metric, ...] = self._metrics()
+        self._check_memory()
+
+    # ------------------------------------------------------------------ what the spec leaves to the data
+
+    def _outputs(self) -> int:
+        classes = None if self.data.classes is None else len(self.data.classes)
+        try:
+            return self.loss.outputs(classes, self.data.outputs)
+        except ValueError as error:
+            raise self.loaded.error(("loss",), str(error)) from None
+
+    def _layout(self) -> Layout:
+        spec = self.spec
+        try:
+            layers: tuple[Layer, ...] = tuple(
+                fuse(self.loss, [x.with_outputs(self.outputs) for x in spec.architecture])
+            )
+            layout = Layout(layers, self.data.input_shape, spec.init, spec.bias_init)
+        except ShapeError as error:
+            raise self.loaded.error(("architecture", *error.path), str(error)) from None
+        if layout.out_shape != (self.outputs,):
+            raise self._wrong_width(layout)
+        return layout
+
+    def _wrong_width(self, layout: Layout) -> SpecError:
+        what = f"{len(self.data.classes)} classes" if self.data.classes else f"{self.data.outputs} target column(s)"
+        last = max(0, len(layout.layers) - 1)
+        return self.loaded.error(
+            ("architecture", last),
+            f"must end with shape ({self.outputs},) a sample for {what} and the loss {self.loss.name}. "
+            f"Got {layout.out_shape}. Write 'dense: outputs' as the last layer with weights.",
+        )
+
+    def _batch_rows(self) -> int:
+        rows, wanted = len(self.data.train), self.spec.training.batch_size
+        if wanted == "full":
+            return rows
+        if wanted > rows:
+            raise DataError(
+                f"the training part has {rows} rows, fewer than one batch of {wanted}. "
+                f"Set training.batch_size to {rows} or less, or to 'full'."
+            )
+        return wanted
+
+    def _metrics(self) -> tuple[Metric, ...]:
+        if self.spec.metrics is not None:
+            return tuple(self.spec.metrics)
+        return (Metric.parse("accuracy" if self.loss.task == "classification" else "r2"),)
+
+    # ------------------------------------------------------------------ memory
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What the training will hold: data, theta with grad, slots and snapshots, and the buffers of a batch."""
+        item = np.dtype(self.spec.training.dtype).itemsize
+        parts = [part for part in (self.data.train, self.data.validation, self.data.test) if part is not None]
+        vectors = 2 + 2 + len(self.spec.optimizer.moment_names())  # theta, grad; best weights and a copy being written
+        widest = max((row.out_shape[0] for row in self.layout.rows if row.out_shape), default=1)
+        evaluation = EVALUATION_ROWS * widest * 2
+        return Memory(
+            data=sum(part.x.nbytes + len(part) * self.outputs * item * 2 for part in parts),
+            parameters=self.layout.size * item * vectors,
+            activations=(self.layout.activations(min(self.batch_rows, len(self.data.train))) + evaluation) * item,
+        )
+
+    def _check_memory(self) -> None:
+        needed, free = self.memory, available_memory()
+        still_to_come = needed.parameters + needed.activations
+        if free is not None and still_to_come > 0.8 * free:
+            largest = max(range(1, len(self.layout.rows)), key=lambda i: self.layout.rows[i].params)
+            raise self.loaded.error(
+                ("architecture", *_spec_path(self.layout, largest)),
+                f"the network needs {_gigabytes(still_to_come)} of memory "
+                f"({_gigabytes(needed.parameters)} for {self.layout.size:,} parameters, their gradients and the optimizer, "
+                f"{_gigabytes(needed.activations)} for the activations of a batch); {_gigabytes(free)} are free. "
+                f"Make layers or the batch smaller.",
+            )
+
+    # ------------------------------------------------------------------ what trains
+
+    def resolved(self) -> Spec:
+        """Return the spec with all that it left open filled in; training it gives the same run from any directory."""
+        spec = self.spec
+        data = spec.data.model_copy(update={"source": spec.data.source.located(self.loaded.base)})
+        return spec.model_copy(update={"data": data, "metrics": self.metrics})
+
+    @property
+    def threads(self) -> int:
+        """The number of BLAS threads that this network gets."""
+        return blas_threads(self.layout, self.batch_rows)
+
+    def learner(self) -> Learner:
+        """Return a fresh network with all that changes it."""
+        spec = self.spec
+        network = Network(self.layout, dtype=spec.training.dtype, seed=spec.seed)
+        return Learner(
+            network,
+            self.loss,
+            spec.optimizer,
+            regularizers=spec.regularizers,
+            clip=spec.clip,
+            team=Team(network, replicas_for(network, self.batch_rows)),
+            micro_rows=self.batch_rows if spec.training.accumulate > 1 else None,
+        )
+
+    def batches(self, train: Examples) -> Batches:
+        """Return the training part in minibatches, micro-batches of one update taken together."""
+        rows = min(self.batch_rows * self.spec.training.accumulate, len(train.x))
+        return Batches(train.x, train.t, train.w, rows, shuffle=self.spec.training.shuffle, seed=self.spec.seed)
+
+    def examples(self, split: Split) -> Examples:
+        """Return a split with its targets as the loss wants them."""
+        dtype = split.x.dtype
+        t = self.loss.encode(split.y, self.outputs, dtype)
+        y = split.y if self.loss.task == "classification" else self.data.preprocessing.decode_target(split.y)
+        return Examples(split.x, y, t, self.loss.weights(split.y, split.weight, dtype), split.weight)
+
+    @property
+    def judge(self) -> Judge:
+        """What measures the network on a split."""
+        return Judge(self.loss, self.metrics, self._units)
+
+    def _units(self, prediction: Float) -> Float:
+        return self.data.preprocessing.decode_target(prediction)
+
+    def plan(self, batches: Batches) -> Plan:
+        """Return how long and by what rules to train."""
+        training = self.spec.training
+        steps = training.steps or (training.epochs or DEFAULT_EPOCHS) * len(batches)
+        return Plan(steps, self.spec.schedule, self.monitor, training.evaluate_every)
+
+    @property
+    def monitor(self) -> str:
+        """The figure that tells the best epoch."""
+        default = "train_loss" if self.data.validation is None else "val_loss"
+        monitor = (self.spec.early_stopping and self.spec.early_stopping.monitor) or default
+        measured = {"loss", *(metric.name for metric in self.metrics)}
+        part, _, figure = monitor.partition("_")
+        if figure not in measured:
+            known = ", ".join(f"{part}_{name}" for name in sorted(measured))
+            raise self.loaded.error(
+                ("early_stopping", "monitor"), f"'{monitor}' is not recorded. Known: {known}. Or add it to metrics."
+            )
+        if part == "val" and self.data.validation is None:
+            raise self.loaded.error(
+                ("early_stopping", "monitor"), f"'{monitor}' needs a validation part, and data.split leaves none."
+            )
+        return monitor
+
+    def progress(self, batches: Batches) -> Progress:
+        """Return a fresh training state."""
+        stopping = self.spec.early_stopping
+        patience = Patience(
+            mode=(stopping and stopping.mode) or self._mode(),
+            limit=stopping.patience if stopping else None,
+            min_delta=stopping.min_delta if stopping else 0.0,
+        )
+        outputs = np.zeros((len(batches.x), self.outputs), batches.t.dtype)
+        return Progress(patience, outputs)
+
+    def _mode(self) -> Literal["min", "max"]:
+        name = self.monitor.partition("_")[2]
+        better = {metric.name: metric.greater_is_better for metric in self.metrics}
+        return "max" if better.get(name, False) else "min"
+
+    @property
+    def restores_best(self) -> bool:
+        """Whether the weights of the best epoch are the result, rather than the last."""
+        return self.spec.early_stopping is not None
+
+
+def _spec_path(layout: Layout, row: int) -> tuple[str | int, ...]:
+    """Return the top-level layer that a row belongs to, as keys of the spec."""
+    return (int(layout.rows[row].path.split(".", 1)[0]),)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 2**30:,.2f} GiB" if size >= 2**28 else f"{size / 2**20:,.1f} MiB"

@@ -1,0 +1,89 @@
+"""What a checkpoint holds: the weights by name, and all else that training needs to go on with the same bits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from nnctl.core.arrays import Array
+from nnctl.core.errors import DataError
+from nnctl.data.batches import Batches
+from nnctl.nn.network import Network
+from nnctl.runs.store import Run
+from nnctl.train.loop import Progress, Snapshot
+from nnctl.train.step import Learner
+
+__all__ = ["load_weights", "restore_training", "save_best", "save_training"]
+
+
+def save_training(run: Run, learner: Learner, batches: Batches, progress: Progress) -> None:
+    """Write ``checkpoints/last``: weights, optimizer memory, the best weights so far, and the epoch under way."""
+    tensors: dict[str, Array] = dict(learner.network.tensors())
+    tensors |= {f"optimizer/{name}": array for name, array in learner.slots.arrays().items()}
+    if progress.best is not None:
+        tensors |= {"best/theta": progress.best.theta, "best/state": progress.best.state}
+    if progress.batch:
+        tensors["epoch/outputs"] = progress.outputs[: batches.bounds[progress.batch - 1][1]]
+    state = {
+        "step": learner.step,
+        "epoch": progress.epoch,
+        "batch": progress.batch,
+        "norm_sum": progress.norm_sum,
+        "norm_max": progress.norm_max,
+        "seconds": progress.seconds,
+        "lr": progress.lr,
+        "history": progress.history,
+        "patience_best": progress.patience.best,
+        "patience_waited": progress.patience.waited,
+        "best_epoch": None if progress.best is None else progress.best.epoch,
+    }
+    run.save_tensors("last", tensors, {"progress": json.dumps(state)})
+
+
+def save_best(run: Run, network: Network, best: Snapshot) -> None:
+    """Write ``checkpoints/best``: the weights of the best epoch by name."""
+    tensors = dict(network.tensors(best.theta))
+    kept = {slot.name: slot for slot in network.layout.slots if not slot.param.trainable}
+    tensors |= {name: best.state[s.start : s.stop].reshape(s.param.shape) for name, s in kept.items()}
+    run.save_tensors("best", tensors, {"epoch": str(best.epoch)})
+
+
+def restore_training(run: Run, learner: Learner, batches: Batches, progress: Progress) -> None:
+    """Bring a fresh learner and progress to where ``checkpoints/last`` stands.
+
+    Raises
+    ------
+    DataError
+        Where the checkpoint is damaged or belongs to another network.
+    """
+    tensors, metadata = run.load_tensors("last")
+    state = json.loads(metadata["progress"])
+    load_weights(learner.network, tensors, run.name)
+    learner.slots.restore({name[10:]: array for name, array in tensors.items() if name.startswith("optimizer/")})
+    learner.step = state["step"]
+    for name in ("epoch", "batch", "norm_sum", "norm_max", "seconds", "lr", "history"):
+        setattr(progress, name, state[name])
+    progress.patience = replace(progress.patience, best=state["patience_best"], waited=state["patience_waited"])
+    if state["best_epoch"] is not None:
+        progress.best = Snapshot(state["best_epoch"], tensors["best/theta"].copy(), tensors["best/state"].copy())
+    if progress.batch:
+        progress.outputs[: batches.bounds[progress.batch - 1][1]] = tensors["epoch/outputs"]
+
+
+def load_weights(network: Network, tensors: Mapping[str, Array], source: str) -> None:
+    """Copy the weights of a checkpoint into a network.
+
+    Raises
+    ------
+    DataError
+        Where a tensor is missing, or has another shape or type.
+    """
+    for name, view in network.tensors().items():
+        found = tensors.get(name)
+        if found is None or found.shape != view.shape or found.dtype != view.dtype:
+            got = "nothing" if found is None else f"{found.dtype} {found.shape}"
+            raise DataError(f"{source}: the weights {name} must be {view.dtype} {view.shape}. Got {got}.")
+        np.copyto(view, found)

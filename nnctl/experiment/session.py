@@ -1,0 +1,227 @@
+"""One sitting at a training: a run directory that is always true, from the first file to the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from nnctl.core.errors import DataError, Diverged, Interrupted, NnctlError, UsageError
+from nnctl.experiment.assembly import Experiment, set_blas_threads
+from nnctl.experiment.saving import restore_training, save_best, save_training
+from nnctl.runs.environment import environment
+from nnctl.runs.store import Run
+from nnctl.spec.load import load_spec, resolved_text
+from nnctl.train.loop import Epoch, Pause, fit
+from nnctl.train.step import NotFinite, first_not_finite
+
+__all__ = ["CHECKPOINT_SECONDS", "Session"]
+
+CHECKPOINT_SECONDS = 10.0
+"""The most that a killed run loses."""
+
+
+class Session:
+    """A training with its run directory.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    run : Run
+        A fresh directory, or one to go on with.
+    """
+
+    def __init__(self, experiment: Experiment, run: Run) -> None:
+        self.experiment = experiment
+        self.run = run
+        set_blas_threads(experiment.threads)
+        self.train = experiment.examples(experiment.data.train)
+        validation = experiment.data.validation
+        self.validation = None if validation is None else experiment.examples(validation)
+        self.batches = experiment.batches(self.train)
+        self.plan = experiment.plan(self.batches)
+        self.learner = experiment.learner()
+        self.progress = experiment.progress(self.batches)
+        self.summary: dict[str, Any] = {}
+        self._saved_at = monotonic()
+
+    @classmethod
+    def start(cls, experiment: Experiment, root: Path) -> Session:
+        """Make a run directory for an experiment and write down what it is."""
+        experiment.monitor  # noqa: B018 - a monitor that is not recorded is refused before anything is written
+        run = Run.create(root, experiment.spec.name)
+        run.write_text("spec.yaml", experiment.loaded.text)
+        run.write_text("resolved.yaml", resolved_text(experiment.resolved()))
+        run.write_text("preprocessing.json", experiment.data.preprocessing.to_json())
+        session = cls(experiment, run)
+        run.set_status("running", environment=session._environment())
+        return session
+
+    @classmethod
+    def resume(cls, run: Run) -> Session:
+        """Take up a run that was interrupted or killed, at its last checkpoint or, without one, at its start.
+
+        Raises
+        ------
+        UsageError
+            Where the run has ended in another way.
+        DataError
+            Where its data are no longer those it began with.
+        """
+        status = run.status
+        if status in {"done", "diverged"}:
+            advice = "It would diverge again: change the spec and train anew." if status == "diverged" else ""
+            raise UsageError(f"{run.path} is {status}; there is nothing to resume. {advice}".rstrip())
+        session = cls(Experiment(load_spec(run.path / "resolved.yaml")), run)
+        began_with = run.read_json("run.json").get("environment", {}).get("data_hash")
+        if began_with is not None and began_with != session._environment()["data_hash"]:
+            raise DataError(f"{run.path}: the data have changed since the run began. Restore them, or train anew.")
+        return session
+
+    # ------------------------------------------------------------------ training
+
+    def epochs(self, signal: Callable[[], int | None] = lambda: None) -> Iterator[Epoch]:
+        """Train to the end and yield every epoch; `summary` is filled when the iteration ends.
+
+        Parameters
+        ----------
+        signal : callable
+            Asked before every step for the number of a signal that came in. If one did, the state is saved.
+
+        Raises
+        ------
+        Interrupted
+            After a signal; the run can be resumed.
+        Diverged
+            If a value stops being finite; says in which layer and at which step.
+        DiskError
+            If a file cannot be written.
+        """
+        with self.run.lock():
+            self.run.clean()
+            self._take_up()
+            try:
+                yield from self._fit(signal)
+                self._finish()
+            except (Interrupted, Diverged):
+                raise  # their status is written already
+            except BaseException as error:
+                self._note_failure(error)
+                raise
+
+    def _take_up(self) -> None:
+        last = self.run.path / "checkpoints" / "last.safetensors"
+        if last.exists():
+            restore_training(self.run, self.learner, self.batches, self.progress)
+        self.run.records.truncate_after(self.progress.epoch)
+        self.run.set_status("running")
+
+    def _fit(self, signal: Callable[[], int | None]) -> Iterator[Epoch]:
+        def pause_due() -> bool:
+            return signal() is not None or monotonic() - self._saved_at > CHECKPOINT_SECONDS
+
+        events = fit(
+            self.learner,
+            self.batches,
+            self.experiment.judge,
+            self.train,
+            self.validation,
+            self.plan,
+            self.progress,
+            pause_due,
+        )
+        try:
+            for event in events:
+                if isinstance(event, Pause):
+                    self._save()
+                    self._stop_if_asked(signal())
+                else:
+                    self.run.append(event.record())
+                    yield event
+        except NotFinite as error:
+            raise self._diverged(error) from None
+
+    def _stop_if_asked(self, signal: int | None) -> None:
+        if signal is None:
+            return
+        self.run.set_status("interrupted")
+        done = f"epoch {self.progress.epoch + 1}, step {self.learner.step:,} of {self.plan.steps:,}"
+        raise Interrupted(
+            f"interrupted in {done}; everything is saved. Go on with: nnctl train --resume {self.run.path}", signal
+        )
+
+    def _diverged(self, error: NotFinite) -> Diverged:
+        where = first_not_finite(self.learner, error.batch)
+        message = (
+            f"diverged at step {error.step:,} (epoch {self.progress.epoch + 1}): {error}"
+            f"{f'; the first value that is not is in {where}' if where else ''}. "
+            f"The learning rate was {self.progress.lr:g}: try a tenth of it, clip: {{norm: 1}}, or scaled inputs."
+        )
+        if self.learner.network.theta.size and np.isfinite(self.learner.network.theta).all():
+            self._save()
+        elif self.progress.best is not None:
+            save_best(self.run, self.learner.network, self.progress.best)
+        self.run.set_status("diverged", error=message)
+        return Diverged(message)
+
+    def _note_failure(self, error: BaseException) -> None:
+        said = str(error) if isinstance(error, NnctlError) else f"{type(error).__name__}: {error}"
+        with suppress(NnctlError):  # a disk that made it fail cannot take the note either; the error is on its way
+            self.run.set_status("failed", error=said)
+
+    def _save(self) -> None:
+        save_training(self.run, self.learner, self.batches, self.progress)
+        if self.progress.best is not None:
+            save_best(self.run, self.learner.network, self.progress.best)
+        self.run.records.sync()
+        self._saved_at = monotonic()
+
+    # ------------------------------------------------------------------ the end
+
+    def _finish(self) -> None:
+        self._save()
+        network, best = self.learner.network, self.progress.best
+        restored = self.experiment.restores_best and best is not None
+        if restored and best is not None:
+            best.restore(network)
+        judge, data = self.experiment.judge, self.experiment.data
+        test = None if data.test is None else self.experiment.examples(data.test)
+        parts = {"train": self.train, "validation": self.validation, "test": test}
+        self.summary = {
+            "reason": self.progress.reason,
+            "epochs": self.progress.epoch,
+            "steps": self.learner.step,
+            "monitor": self.plan.monitor,
+            "best_epoch": None if best is None else best.epoch,
+            "best_value": self.progress.patience.best,
+            "weights": "best" if restored else "last",
+            "metrics": {name: judge.network(network, part) for name, part in parts.items() if part is not None},
+            "parameters": self.experiment.layout.size,
+            "seconds": self.progress.seconds,
+        }
+        self.run.set_status("done", summary=self.summary)
+
+    def _environment(self) -> dict[str, Any]:
+        experiment = self.experiment
+        return {
+            **environment(),
+            "blas_threads": experiment.threads,
+            "replicas": self.learner.team.size,
+            "seed": experiment.spec.seed,
+            "spec_hash": blake2b(resolved_text(experiment.spec).encode(), digest_size=16).hexdigest(),
+            "data_hash": self._data_hash(),
+        }
+
+    def _data_hash(self) -> str:
+        digest = blake2b(digest_size=16)
+        data = self.experiment.data
+        for part in (data.train, data.validation, data.test):
+            if part is not None:
+                digest.update(np.ascontiguousarray(part.x).data)
+                digest.update(np.ascontiguousarray(part.y).data)
+        return digest.hexdigest()

@@ -1,0 +1,135 @@
+"""From a YAML file and overrides to a checked Spec; every mistake is told at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from nnctl.core.component import Loc, problems_of
+from nnctl.core.errors import SpecError
+from nnctl.spec import yaml
+from nnctl.spec.model import EarlyStopping, Spec
+from nnctl.spec.overrides import apply
+from nnctl.train.metrics import check_task
+
+__all__ = ["LoadedSpec", "load_spec", "parse_spec", "resolved_text"]
+
+
+@dataclass(frozen=True)
+class LoadedSpec:
+    """A spec, with what is needed to say where in the file something stands.
+
+    Parameters
+    ----------
+    spec : Spec
+    document : Document
+        The file as read, overrides applied.
+    text : str
+        The file as written.
+    base : Path
+        Where relative paths in it start: the directory of the file.
+    """
+
+    spec: Spec
+    document: yaml.Document
+    text: str
+    base: Path
+
+    def error(self, path: Loc, message: str) -> SpecError:
+        """Return an error about one place of the spec."""
+        return SpecError(yaml.to_problems(self.document, [(path, message)]), self.document.source)
+
+    def with_seed(self, seed: int) -> LoadedSpec:
+        """Return the same spec with another seed."""
+        return replace(self, spec=self.spec.model_copy(update={"seed": seed}))
+
+
+def load_spec(path: Path, overrides: Sequence[str] = ()) -> LoadedSpec:
+    """Read a spec and check all of it that can be checked without its data.
+
+    Parameters
+    ----------
+    path : Path
+        The YAML file.
+    overrides : sequence of str
+        ``key=value`` from the command line; they pass through the same checks.
+
+    Raises
+    ------
+    SpecError
+        With every mistake, each with its line.
+    """
+    document = yaml.load(path)
+    if "name" not in document.data:
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")[:80]
+        document.data["name"] = stem or "run"
+    document = apply(document, list(overrides), Spec)
+    return LoadedSpec(parse_spec(document), document, "\n".join(document.lines) + "\n", path.resolve().parent)
+
+
+def parse_spec(document: yaml.Document) -> Spec:
+    """Return the spec that a document says.
+
+    Raises
+    ------
+    SpecError
+        With every mistake.
+    """
+    mistakes = [
+        (path, "is empty. Give it a value, or leave the key out for the default.") for path in _empty(document.data)
+    ]
+    emptied = {path for path, _ in mistakes}
+    try:
+        spec = Spec.model_validate(document.data)
+    except ValidationError as error:
+        mistakes += [(path, message) for path, message in problems_of(error) if not _below(path, emptied)]
+        raise SpecError(yaml.to_problems(document, mistakes), document.source) from None
+    mistakes += list(_contradictions(spec))
+    if mistakes:
+        raise SpecError(yaml.to_problems(document, mistakes), document.source)
+    return spec
+
+
+def resolved_text(spec: Spec) -> str:
+    """Return the spec as YAML with every default filled in; read back, it is the same spec."""
+    return yaml.dump(_without_empty(spec.plain(full=True)))
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_empty(item) for key, item in value.items() if item is not None}
+    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+
+
+def _empty(value: Any, path: Loc = ()) -> Iterator[Loc]:
+    """Yield the paths of keys and list items without a value."""
+    if value is None:
+        yield path
+    elif isinstance(value, dict | list):
+        entries = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in entries:
+            yield from _empty(item, (*path, key))
+
+
+def _below(path: Loc, parents: set[Loc]) -> bool:
+    return any(path[: len(parent)] == parent for parent in parents)
+
+
+def _contradictions(spec: Spec) -> Iterator[tuple[Loc, str]]:
+    """Yield what is wrong between sections that are each in order."""
+    if spec.training.epochs is not None and spec.training.steps is not None:
+        yield ("training", "steps"), "stands beside epochs: give one of the two."
+    for i, message in check_task(spec.metrics or (), spec.loss.task, probabilities=spec.loss.output is not None):
+        yield ("metrics", i), message
+    stopping = spec.early_stopping or EarlyStopping()
+    if stopping.monitor is not None and not re.match(r"^(train|val)_\w+$", stopping.monitor):
+        hint = f" Did you mean 'val_{stopping.monitor}'?" if not stopping.monitor.startswith("test") else ""
+        yield (
+            ("early_stopping", "monitor"),
+            f"must begin with 'train_' or 'val_', such as val_loss. Got '{stopping.monitor}'.{hint}",
+        )

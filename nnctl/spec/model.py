@@ -1,0 +1,172 @@
+"""Spec: all that one experiment is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from nnctl.core.component import Items, NonNegative, PositiveInt, Schema
+from nnctl.data.scaling import NoScaling, Scaling, Standard
+from nnctl.data.sources import Source
+from nnctl.data.splits import SplitPlan
+from nnctl.nn.initializers import Auto, Initializer, Zeros
+from nnctl.nn.layer import Layer
+from nnctl.nn.losses import Loss
+from nnctl.optim.gradients import Clip, Regularizer
+from nnctl.optim.optimizers import Adam, Optimizer
+from nnctl.optim.schedules import Constant, Schedule
+from nnctl.train.metrics import Metric
+
+__all__ = ["Data", "EarlyStopping", "Spec", "Training"]
+
+
+class Data(Schema):
+    """What is learned from, and how it is brought into form."""
+
+    source: Source
+    """Where the rows come from: a bundled set, a generator, a file, or the card of a known data set."""
+    split: SplitPlan = Field(default_factory=SplitPlan)
+    """Which rows train, which validate, which test."""
+    scaling: Scaling = Field(default_factory=Standard)
+    """How the inputs are scaled; learned from the training part."""
+    target_scaling: Scaling = Field(default_factory=NoScaling)
+    """How the targets of a regression are scaled while training; metrics and predictions are in their own units."""
+
+    field_synonyms: ClassVar[Mapping[str, str]] = {
+        "dataset": "source",
+        "name": "source",
+        "splits": "split",
+        "normalization": "scaling",
+        "normalize": "scaling",
+        "preprocessing": "scaling",
+        "scaler": "scaling",
+    }
+
+
+class Training(Schema):
+    """How long and in what portions to train."""
+
+    epochs: PositiveInt | None = None
+    """Passes over the training part; 50 if neither epochs nor steps is given."""
+    steps: PositiveInt | None = None
+    """Updates of the weights, instead of epochs."""
+    batch_size: PositiveInt | Literal["full"] = 32
+    """Rows of a minibatch, or ``full`` for the whole training part at once."""
+    shuffle: bool = True
+    """Whether every epoch takes the rows in an order of its own."""
+    accumulate: PositiveInt = 1
+    """Minibatches whose gradients are summed before one update: the effect of a batch this many times larger, with the
+    memory of one."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Precision of weights and data; float64 takes about twice as long."""
+    evaluate_every: PositiveInt = 1
+    """Epochs between evaluations of the validation part; the last epoch is always evaluated."""
+
+    field_synonyms: ClassVar[Mapping[str, str]] = {
+        "n_epochs": "epochs",
+        "max_epochs": "epochs",
+        "num_epochs": "epochs",
+        "max_iter": "epochs",
+        "max_steps": "steps",
+        "iterations": "steps",
+        "batch": "batch_size",
+        "minibatch_size": "batch_size",
+        "accumulate_grad_batches": "accumulate",
+        "gradient_accumulation_steps": "accumulate",
+        "precision": "dtype",
+        "check_val_every_n_epoch": "evaluate_every",
+        "validation_freq": "evaluate_every",
+    }
+
+
+class EarlyStopping(Schema):
+    """Stop when a figure no longer improves, and keep the best weights, whatever ended the run.
+
+    Source: Prechelt (1998), "Early stopping - but when?"; the patience rule is that of common practice.
+    """
+
+    monitor: str | None = None
+    """A recorded figure, such as ``val_loss`` or ``val_accuracy``; by default ``val_loss``, or ``train_loss`` where
+    there is no validation part."""
+    mode: Literal["min", "max"] | None = None
+    """Whether less or more is better; by default what suits the figure."""
+    patience: PositiveInt = 10
+    """Evaluations without improvement before training stops."""
+    min_delta: NonNegative = 0.0
+    """What counts as an improvement: more than this."""
+
+    field_synonyms: ClassVar[Mapping[str, str]] = {
+        "metric": "monitor",
+        "n_iter_no_change": "patience",
+        "tol": "min_delta",
+        "threshold": "min_delta",
+        "direction": "mode",
+    }
+
+
+class Spec(Schema):
+    """One experiment: data, architecture, and how it is trained."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)] = "run"
+    """What its runs are called; letters, digits and ``._-``. By default the name of the file."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """The one number that all chance follows from: split, initial weights, order of the rows, dropout."""
+    data: Data
+    """What is learned from."""
+    architecture: Annotated[Items[Layer], Field(min_length=1)]
+    """The layers, from the input to the output."""
+    init: Initializer = Field(default_factory=Auto)
+    """How the weights of layers start that name no init of their own."""
+    bias_init: Initializer = Field(default_factory=Zeros)
+    """How biases start."""
+    loss: Loss
+    """What is made small."""
+    optimizer: Optimizer = Field(default_factory=Adam)
+    """How the weights follow the gradient."""
+    schedule: Schedule = Field(default_factory=Constant)
+    """How the learning rate changes from step to step."""
+    regularizers: Items[Regularizer] = ()
+    """Penalties and constraints on the weights."""
+    clip: Clip | None = None
+    """A limit on the gradient; its norm before clipping is recorded in any case."""
+    training: Training = Field(default_factory=Training)
+    """How long and in what portions."""
+    early_stopping: EarlyStopping | None = None
+    """When to stop before the end. Where it is given, the weights of the best epoch are the result; else the last."""
+    metrics: Items[Metric] | None = None
+    """What is measured on every part beside the loss; by default accuracy, or r2 for a regression."""
+
+    field_synonyms: ClassVar[Mapping[str, str]] = {
+        "random_state": "seed",
+        "random_seed": "seed",
+        "dataset": "data",
+        "model": "architecture",
+        "layers": "architecture",
+        "network": "architecture",
+        "hidden_layer_sizes": "architecture",
+        "initializer": "init",
+        "initialization": "init",
+        "criterion": "loss",
+        "objective": "loss",
+        "solver": "optimizer",
+        "optim": "optimizer",
+        "lr_scheduler": "schedule",
+        "scheduler": "schedule",
+        "lr_schedule": "schedule",
+        "regularization": "regularizers",
+        "regularizer": "regularizers",
+        "penalty": "regularizers",
+        "gradient_clip_val": "clip",
+        "grad_clip": "clip",
+        "clipnorm": "clip",
+        "gradient_clipping": "clip",
+        "trainer": "training",
+        "train": "training",
+        "n_epochs": "training",
+        "epochs": "training",
+        "batch_size": "training",
+        "patience": "early_stopping",
+        "metric": "metrics",
+    }

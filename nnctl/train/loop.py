@@ -1,0 +1,264 @@
+"""fit: the training loop, a generator of immutable records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from math import isfinite
+from time import perf_counter
+
+import numpy as np
+
+from nnctl.core.arrays import Float
+from nnctl.data.batches import Batches
+from nnctl.nn.network import Network
+from nnctl.optim.clock import Clock
+from nnctl.optim.schedules import Constant, Schedule
+from nnctl.train.evaluate import Examples, Judge
+from nnctl.train.step import Learner, NotFinite, train_step
+from nnctl.train.stopping import Patience
+
+__all__ = ["Epoch", "Pause", "Plan", "Progress", "Snapshot", "fit"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of training came to.
+
+    Parameters
+    ----------
+    epoch, step : int
+        Epochs and steps finished, counted from 1.
+    metrics : dict
+        ``train_loss``, ``val_loss``, ``train_accuracy``, ... The training figures are taken on the way, from the
+        outputs of each batch before its step, in training mode; the validation figures in inference mode at the end of
+        the epoch, and only in epochs that evaluate.
+    lr : float
+        Learning rate of the last step.
+    grad_norm, grad_norm_max : float
+        Mean and largest norm of the gradient over the steps, before clipping.
+    penalty : float
+        L1 and L2 penalties at the end of the epoch; not part of ``train_loss``.
+    seconds : float
+        Time since the start of the training, over all sittings.
+    samples_per_second : float
+    best : bool
+        Whether the monitored value is the best so far.
+    """
+
+    epoch: int
+    step: int
+    metrics: dict[str, float]
+    lr: float
+    grad_norm: float
+    grad_norm_max: float
+    penalty: float
+    seconds: float
+    samples_per_second: float
+    best: bool
+
+    def record(self) -> dict[str, float | int | bool]:
+        """Return the epoch as one flat record."""
+        fields = {name: value for name, value in vars(self).items() if name != "metrics"}
+        return {"epoch": fields.pop("epoch"), "step": fields.pop("step"), **self.metrics, **fields}
+
+
+@dataclass(frozen=True)
+class Pause:
+    """The loop stands between two steps, and everything may be saved; going on changes nothing."""
+
+
+@dataclass
+class Snapshot:
+    """The weights of the best epoch."""
+
+    epoch: int
+    theta: Float
+    state: Float
+
+    def restore(self, network: Network) -> None:
+        """Copy the weights back into the network."""
+        np.copyto(network.theta, self.theta)
+        np.copyto(network.state, self.state)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and by what rules to train.
+
+    Parameters
+    ----------
+    steps : int
+        Steps in all; the last epoch may be a partial one.
+    schedule : Schedule
+    monitor : str
+        The recorded figure that early stopping, the best weights and reduce_on_plateau go by.
+    evaluate_every : int
+        Epochs between evaluations of the validation part; the last epoch is always evaluated.
+    """
+
+    steps: int
+    schedule: Schedule = field(default_factory=Constant)
+    monitor: str = "val_loss"
+    evaluate_every: int = 1
+
+
+@dataclass
+class Progress:
+    """How far a training has come: all that `fit` needs to go on, beside the learner.
+
+    `batch` counts the batches done in the epoch that is under way; `outputs` holds what the network said to them.
+    """
+
+    patience: Patience
+    outputs: Float
+    epoch: int = 0
+    batch: int = 0
+    norm_sum: float = 0.0
+    norm_max: float = 0.0
+    seconds: float = 0.0
+    lr: float = 0.0
+    history: list[float] = field(default_factory=list)
+    best: Snapshot | None = None
+    reason: str = ""
+
+    def count(self, norm: float) -> None:
+        """Note one more step with the norm of its gradient."""
+        self.batch += 1
+        self.norm_sum += norm
+        self.norm_max = max(self.norm_max, norm)
+
+    def keep(self, network: Network) -> None:
+        """Note the network's weights as the best so far."""
+        if self.best is None:
+            self.best = Snapshot(self.epoch + 1, network.theta.copy(), network.state.copy())
+            return
+        self.best.epoch = self.epoch + 1
+        np.copyto(self.best.theta, network.theta)
+        np.copyto(self.best.state, network.state)
+
+
+def fit(
+    learner: Learner,
+    batches: Batches,
+    judge: Judge,
+    train: Examples,
+    validation: Examples | None,
+    plan: Plan,
+    progress: Progress,
+    pause_due: Callable[[], bool] = lambda: False,
+) -> Iterator[Epoch | Pause]:
+    """Train and yield an `Epoch` after each, and a `Pause` between two steps whenever `pause_due` says so.
+
+    At a `Pause` the caller may save `learner` and `progress`, and go on or close the generator; a training that is
+    taken up from what was saved ends with the same bits. `progress.reason` says at the end why it stopped.
+
+    Parameters
+    ----------
+    learner : Learner
+    batches : Batches
+        The training part.
+    judge : Judge
+    train, validation : Examples
+        The training part in its own order, and what is measured after each epoch, or None.
+    plan : Plan
+    progress : Progress
+        Fresh, or as it was saved.
+    pause_due : callable
+        Asked before every step, so it must be cheap.
+
+    Raises
+    ------
+    NotFinite
+        At the first gradient or training loss that is not finite.
+    """
+    clock = Clock(total_steps=plan.steps, steps_per_epoch=len(batches))
+    lr_at, base, outputs = plan.schedule.lr_at, learner.optimizer.lr, progress.outputs
+    while learner.step < plan.steps and not progress.patience.exhausted:
+        sitting = _Sitting(first_row=batches.bounds[progress.batch][0])
+        for batch in batches.epoch(progress.epoch, progress.batch):
+            if pause_due():
+                progress.seconds += sitting.lap()
+                yield Pause()
+                sitting.lap()
+            progress.lr = lr_at(learner.step, base, clock, progress.history)
+            norm = train_step(learner, batch, progress.lr, outputs[batch.start : batch.stop])
+            progress.count(norm)
+            if learner.step == plan.steps:
+                break
+        speed = sitting.rows_per_second(batch.stop)
+        metrics = _measure(learner, batches, judge, train, validation, plan, progress)
+        if not isfinite(metrics["train_loss"]):
+            raise NotFinite(f"the training loss of epoch {progress.epoch + 1} is not finite", learner.step, batch)
+        progress.seconds += sitting.lap()
+        yield _close_epoch(learner, plan, progress, metrics, speed)
+    progress.reason = "early stopping" if progress.patience.exhausted else "all steps done"
+
+
+def _measure(
+    learner: Learner,
+    batches: Batches,
+    judge: Judge,
+    train: Examples,
+    validation: Examples | None,
+    plan: Plan,
+    progress: Progress,
+) -> dict[str, float]:
+    rows = batches.bounds[progress.batch - 1][1]
+    t, w = batches.targets()
+    order = batches.order(progress.epoch)[:rows]
+    seen = Examples(
+        train.x,
+        train.y[order],
+        t[:rows],
+        None if w is None else w[:rows],
+        None if train.sample_weight is None else train.sample_weight[order],
+    )
+    found = judge.outputs(progress.outputs[:rows], seen)
+    metrics = {f"train_{name}": value for name, value in found.items()}
+    last = learner.step == plan.steps
+    if validation is not None and (last or (progress.epoch + 1) % plan.evaluate_every == 0):
+        found = judge.network(learner.network, validation)
+        metrics |= {f"val_{name}": value for name, value in found.items()}
+    return metrics
+
+
+def _close_epoch(learner: Learner, plan: Plan, progress: Progress, metrics: dict[str, float], speed: float) -> Epoch:
+    best = False
+    if plan.monitor in metrics:
+        progress.history.append(metrics[plan.monitor])
+        progress.patience = progress.patience.after(metrics[plan.monitor])
+        best = progress.patience.improved
+        if best:
+            progress.keep(learner.network)
+    record = Epoch(
+        epoch=progress.epoch + 1,
+        step=learner.step,
+        metrics=metrics,
+        lr=progress.lr,
+        grad_norm=progress.norm_sum / progress.batch,
+        grad_norm_max=progress.norm_max,
+        penalty=learner.penalty(),
+        seconds=progress.seconds,
+        samples_per_second=speed,
+        best=best,
+    )
+    progress.epoch += 1
+    progress.batch, progress.norm_sum, progress.norm_max = 0, 0.0, 0.0
+    return record
+
+
+class _Sitting:
+    """The clock of one sitting at an epoch."""
+
+    def __init__(self, first_row: int) -> None:
+        self.first_row = first_row
+        self.started = self.lapped = perf_counter()
+
+    def lap(self) -> float:
+        now = perf_counter()
+        seconds, self.lapped = now - self.lapped, now
+        return seconds
+
+    def rows_per_second(self, last_row: int) -> float:
+        return (last_row - self.first_row) / (perf_counter() - self.started)
