@@ -114,7 +114,7 @@ class CrossEntropy(Classification, name="cross_entropy"):
         return t * (1.0 - e) + e / t.shape[1] if e else t
 
     def _checked(self, t: Float) -> Float:
-        wrong = (t < 0).any(axis=1) | (np.abs(t.sum(axis=1, dtype=np.float64) - 1.0) > 1e-4)
+        wrong = ~((t >= 0).all(axis=1) & (np.abs(t.sum(axis=1, dtype=np.float64) - 1.0) < 1e-4))
         if wrong.any():
             raise DataError(f"cross_entropy: soft labels must be >= 0 and sum to 1. Row {wrong.argmax()} does not.")
         return t
