@@ -92,6 +92,8 @@ class Accuracy(Metric, name="accuracy"):
     """Share of the rows whose class is predicted.
 
     formula:   sum_i w_i [label_i = y_i] / sum_i w_i,   in [0, 1]
+
+    Source: scikit-learn's `accuracy_score`.
     """
 
     def score(self, y: Array, prediction: Float, labels: Array, weight: Float | None = None) -> float:  # noqa: ARG002
@@ -246,6 +248,8 @@ class MSE(Values, name="mse"):
     """Mean squared error, in the squared units of the target.
 
     formula:   sum_i w_i (p_i - y_i)^2 / sum_i w_i
+
+    Source: scikit-learn's `mean_squared_error`.
     """
 
     def _columns(self, y: Float, prediction: Float, weight: Float | None) -> Float:
@@ -256,6 +260,8 @@ class RMSE(Values, name="rmse"):
     """Root mean squared error, in the units of the target.
 
     formula:   sqrt(mse), of each column where there are several
+
+    Source: scikit-learn's `root_mean_squared_error`.
     """
 
     def _columns(self, y: Float, prediction: Float, weight: Float | None) -> Float:
@@ -266,6 +272,8 @@ class MAE(Values, name="mae"):
     """Mean absolute error, in the units of the target.
 
     formula:   sum_i w_i |p_i - y_i| / sum_i w_i
+
+    Source: scikit-learn's `mean_absolute_error`.
     """
 
     def _columns(self, y: Float, prediction: Float, weight: Float | None) -> Float:
