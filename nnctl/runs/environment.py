@@ -61,7 +61,7 @@ def available_cores(proc: Path = Path("/proc/self/cgroup"), mount: Path = Path("
 
 def _quotas(proc: Path, mount: Path) -> Iterator[float]:
     """Yield the CPU quotas of every control group around this process, in cores."""
-    for line in _words(proc, separator="\n"):
+    for line in _read(proc).splitlines():
         hierarchy, controllers, group = line.split(":", 2)
         if hierarchy == "0":  # version 2
             top, files = mount, ["cpu.max"]
@@ -71,18 +71,18 @@ def _quotas(proc: Path, mount: Path) -> Iterator[float]:
             continue
         inner = top / group.strip("/")
         for folder in (inner, *inner.parents):
-            words = [word for file in files for word in _words(folder / file)]
+            words = [word for file in files for word in _read(folder / file).split()]
             if len(words) == 2 and words[0].isdecimal():
                 yield int(words[0]) / int(words[1])
             if folder == top:
                 break
 
 
-def _words(path: Path, separator: str | None = None) -> list[str]:
+def _read(path: Path) -> str:
     try:
-        return path.read_text().strip().split(separator)
+        return path.read_text()
     except OSError:
-        return []
+        return ""
 
 
 def _git(directory: Path) -> dict[str, Any] | None:

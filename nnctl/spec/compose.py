@@ -104,7 +104,7 @@ class _Composer:
         event = self._next()
         self.places.setdefault(path, self._place(event.start_mark))
         self.values += 1
-        if self.values > 10**9:
+        if self.values > MAX_VALUES:
             self._refuse((), f"holds more than {MAX_VALUES:,} values, with its aliases written out.", event)
         if len(path) > MAX_DEPTH:
             self._refuse((), f"is nested more than {MAX_DEPTH} levels deep.", event)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from nnctl.runs.environment import _cpu_model, _git, environment
+from nnctl.runs.environment import _cpu_model, _git, available_cores, environment
 
 
 def test_the_environment_is_plain_and_does_not_name_the_host():
@@ -81,3 +81,25 @@ def test_no_repository_and_a_broken_one_are_none(tmp_path):
     assert _git(tmp_path) is None
     (tmp_path / ".git").mkdir()
     assert _git(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "cores"),
+    [
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000", "a/cpu.max": "150000 100000"}, 2),
+        ("0::/a/b\n", {"a/b/cpu.max": "50000 100000", "a/cpu.max": "150000 100000"}, 1),
+        ("0::/outside/the/container\n", {"cpu.max": "200000 100000"}, 2),
+        ("3:cpuset:/\n1:cpu,cpuacct:/a\n", {"cpu/a/cpu.cfs_quota_us": "100000", "cpu/a/cpu.cfs_period_us": "50000"}, 2),
+        ("1:cpu:/a\n", {"cpu/a/cpu.cfs_quota_us": "-1", "cpu/a/cpu.cfs_period_us": "50000"}, 64),
+        ("0::/\n", {}, 64),
+        ("", {"cpu.max": "1 100000"}, 64),
+    ],
+)
+def test_the_quotas_of_control_groups_limit_the_cores(tmp_path, monkeypatch, groups, files, cores):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)))
+    (tmp_path / "cgroup").write_text(groups)
+    for name, content in files.items():
+        path = tmp_path / "mount" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content + "\n")
+    assert available_cores(tmp_path / "cgroup", tmp_path / "mount") == cores
