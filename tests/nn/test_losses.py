@@ -237,6 +237,8 @@ def test_a_confident_wrong_answer_costs_what_its_logit_says():
     loss = Loss.parse("binary_cross_entropy")
     assert loss.value(np.array([[-1e4]], "f"), np.ones((1, 1), "f"), None, 1) == pytest.approx(1e4)
     # A right one still costs a little: float32 alone would say nothing at all.
+    right = Loss.parse("cross_entropy").value(np.array([[20, 0]], "f"), np.array([[1, 0]], "f"), None, 1)
+    assert right == pytest.approx(np.exp(-20), rel=1e-6)
     assert loss.value(np.array([[30.0]], "f"), np.ones((1, 1), "f"), None, 1) == pytest.approx(np.exp(-30), rel=1e-6)
 
 
