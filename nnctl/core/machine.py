@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["available_memory", "cores"]
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def cores(proc: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many cores this process may use: its affinity, and the quotas of its control groups, rounded up."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min([allowed, *(max(1, math.ceil(quota)) for quota in _quotas(proc, mount))])
 
 
 def available_memory() -> int | None:
@@ -49,3 +50,29 @@ def _physical() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def _quotas(proc: Path, mount: Path) -> Iterator[float]:
+    """Yield the CPU quotas of every control group around this process, in cores."""
+    for line in _read(proc).splitlines():
+        hierarchy, controllers, group = line.split(":", 2)
+        if hierarchy == "0":  # version 2
+            top, files = mount, ["cpu.max"]
+        elif "cpu" in controllers.split(","):
+            top, files = mount / "cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        else:
+            continue
+        inner = top / group.strip("/")
+        for folder in (inner, *inner.parents):
+            words = [word for file in files for word in _read(folder / file).split()]
+            if len(words) == 2 and words[0].isdecimal():
+                yield int(words[0]) / int(words[1])
+            if folder == top:
+                break
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

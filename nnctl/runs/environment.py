@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import nnctl
+from nnctl.core.machine import cores
 
-__all__ = ["available_cores", "environment"]
+__all__ = ["environment"]
 
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -25,7 +24,7 @@ def environment() -> dict[str, Any]:
     recorded, nor anything else about who ran it.
     """
     system = os.uname()
-    cores = available_cores()
+    available = cores()
     return {
         "nnctl": nnctl.__version__,
         "python": platform.python_version(),
@@ -34,8 +33,10 @@ def environment() -> dict[str, Any]:
         "os": f"{system.sysname} {system.release}",
         "machine": system.machine,
         "cpu": _cpu_model(),
-        "cores": cores,
-        "threads": next((int(os.environ[v]) for v in _THREAD_VARIABLES if os.environ.get(v, "").isdecimal()), cores),
+        "cores": available,
+        "threads": next(
+            (int(os.environ[v]) for v in _THREAD_VARIABLES if os.environ.get(v, "").isdecimal()), available
+        ),
         "git": _git(Path.cwd()),
     }
 
@@ -51,38 +52,6 @@ def _cpu_model(path: Path = Path("/proc/cpuinfo")) -> str | None:
             return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), None)
     except OSError:
         return platform.processor() or None
-
-
-def available_cores(proc: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return how many cores this process may use: its affinity, and the quotas of its control groups, rounded up."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min([cores, *(max(1, math.ceil(quota)) for quota in _quotas(proc, mount))])
-
-
-def _quotas(proc: Path, mount: Path) -> Iterator[float]:
-    """Yield the CPU quotas of every control group around this process, in cores."""
-    for line in _read(proc).splitlines():
-        hierarchy, controllers, group = line.split(":", 2)
-        if hierarchy == "0":  # version 2
-            top, files = mount, ["cpu.max"]
-        elif "cpu" in controllers.split(","):
-            top, files = mount / "cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
-        else:
-            continue
-        inner = top / group.strip("/")
-        for folder in (inner, *inner.parents):
-            words = [word for file in files for word in _read(folder / file).split()]
-            if len(words) == 2 and words[0].isdecimal():
-                yield int(words[0]) / int(words[1])
-            if folder == top:
-                break
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
 
 
 def _git(directory: Path) -> dict[str, Any] | None:

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from nnctl.runs.environment import _cpu_model, _git, available_cores, environment
+from nnctl.core.machine import cores as machine_cores
+from nnctl.runs.environment import _cpu_model, _git, environment
 
 
 def test_the_environment_is_plain_and_does_not_name_the_host():
@@ -102,4 +103,4 @@ def test_the_quotas_of_control_groups_limit_the_cores(tmp_path, monkeypatch, gro
         path = tmp_path / "mount" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content + "\n")
-    assert available_cores(tmp_path / "cgroup", tmp_path / "mount") == cores
+    assert machine_cores(tmp_path / "cgroup", tmp_path / "mount") == cores
