@@ -215,6 +215,21 @@ def gradients_do_not_need_dx(layer: Layer, shape: Shape) -> None:
     assert np.array_equal(whole.grad, spared.grad), "without dx the gradients are others"
 
 
+def dropout_drops_and_keeps_the_mean(layer: Layer, shape: Shape) -> None:
+    """Hold dropout to its statistics, over 400 steps: the share dropped, the expected value, independence."""
+    rig, rate = Rig(layer, shape), layer.rate
+    x, steps = np.ones((50, *shape)), 400
+    y = np.stack([rig.forward(x, step=step).copy() for step in range(steps)])
+    deviations = 5 / np.sqrt(y.size)  # five standard deviations of a mean of values with variance one
+    dropped = (y == 0).mean()
+    assert abs(dropped - rate) < deviations * np.sqrt(rate * (1 - rate)), f"dropped {dropped}"
+    assert abs(y.mean() - 1) < deviations * np.sqrt(rate / (1 - rate)), f"the mean became {y.mean()}"
+    noise = y - y.mean()
+    for axis in range(noise.ndim):
+        together = (noise * np.roll(noise, 1, axis)).mean() / max(noise.var(), 1e-12)
+        assert abs(together) < deviations, f"neighbours along axis {axis} are dropped together: {together}"
+
+
 Check = Callable[[Layer, Shape], None]
 
 CONTRACT: tuple[Check, ...] = (

@@ -1,0 +1,39 @@
+"""The fast layers equal their slow textbook versions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+from contract import Rig
+from test_contract import CASES
+
+from nnctl.core.arrays import Shape
+from nnctl.nn.layer import Layer
+
+FORMULAS = [case for case in CASES if case.values[0].name in reference.LAYERS]
+every_formula = pytest.mark.parametrize(("layer", "shape"), FORMULAS)
+
+
+def test_every_layer_but_dropout_and_the_composites_has_a_textbook_version() -> None:
+    assert set(Layer.members()) - set(reference.LAYERS) == {"dropout", "sequential", "residual", "repeat"}
+
+
+@every_formula
+def test_a_layer_equals_its_textbook_version(layer: Layer, shape: Shape) -> None:
+    rig = Rig(layer, shape)
+    forward, backward = reference.LAYERS[layer.name]
+    x, dy = rig.x(), rig.dy()
+    p = {name.split(".")[-1]: tensor for name, tensor in rig.network.tensors().items()}
+    np.testing.assert_allclose(rig.forward(x), forward(layer, p, x), rtol=1e-12, atol=1e-12)
+    dx, gradients = backward(layer, p, x, dy)
+    np.testing.assert_allclose(rig.backward(dy), dx, rtol=1e-12, atol=1e-12)
+    for name, found in rig.network.tensors(rig.grad).items():
+        np.testing.assert_allclose(found, gradients[name.split(".")[-1]], rtol=1e-12, atol=1e-12)
+
+
+def test_the_tanh_form_of_gelu_is_within_5e_4_of_the_exact_one() -> None:
+    x = np.linspace(-6, 6, 1201)
+    tanh_form = reference.apply(reference.ELEMENTWISE["gelu"][0], None, x)
+    exact = np.array([reference.exact_gelu(value) for value in x])
+    assert 4e-4 < np.abs(tanh_form - exact).max() < 5e-4
