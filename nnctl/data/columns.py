@@ -124,6 +124,12 @@ class ColumnEncoder:
             f"categories that the training part does not have are encoded as {what}: {'; '.join(new)}." if new else None
         )
 
+    def filled(self, frame: pl.DataFrame) -> str | None:
+        """Return one sentence on the missing numbers that were filled, or None."""
+        counts = {name: frame[name].null_count() for name in self.numeric}
+        said = ", ".join(f"{name} ({counted(n, 'row')})" for name, n in counts.items() if n)
+        return f"missing numbers were filled from the training part: {said}." if said else None
+
     def _texts(self, frame: pl.DataFrame) -> pl.DataFrame:
         fills = zip(self.categorical, self.category_fills, strict=True)
         return frame.select(frame[name].fill_null(fill) for name, fill in fills)

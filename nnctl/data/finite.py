@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+from numpy.typing import NDArray
 
 from nnctl.core.arrays import Array
 from nnctl.core.errors import DataError
@@ -10,9 +13,11 @@ from nnctl.data.table import blocks, counted, shown_rows
 
 __all__ = ["refuse_unusable"]
 
+ADVICE = {"column": "Remove or fill them.", "target": "Remove these rows: a target cannot be guessed."}
 
-def refuse_unusable(x: Array, features: tuple[str, ...]) -> None:
-    """Raise where x (N, ...) is no number array, or is NaN or infinite somewhere; say in which column and rows.
+
+def refuse_unusable(x: Array, names: tuple[str, ...], word: Literal["column", "target"] = "column") -> None:
+    """Raise where x (N, ...) is no number array, or somewhere NaN, infinite or beyond the range of float32.
 
     Raises
     ------
@@ -23,21 +28,22 @@ def refuse_unusable(x: Array, features: tuple[str, ...]) -> None:
         return
     if x.dtype.kind != "f":
         raise DataError(f"the inputs are no numbers but of type {x.dtype}. Store them as integers or floats.")
-    if all(np.isfinite(block).all() for block in blocks(x)):
+    if all(_usable(block).all() for block in blocks(x)):
         return
     flat = x.reshape(len(x), -1)
-    bad = np.concatenate([~np.isfinite(block) for block in blocks(flat)])
+    bad = np.concatenate([~_usable(block) for block in blocks(flat)])
     columns = np.flatnonzero(bad.any(0))
     k = columns[0]
     rows = np.flatnonzero(bad[:, k])
-    column = f"column '{features[k]}'" if features else f"value {tuple(map(int, np.unravel_index(k, x.shape[1:])))}"
-    kinds = " and ".join(
-        [
-            word
-            for word, found in (("NaN", np.isnan(flat[rows, k])), ("infinite", np.isinf(flat[rows, k])))
-            if found.any()
-        ]
-    )
-    more = f" {counted(len(columns) - 1, 'more column')} likewise." if len(columns) > 1 else ""
+    values = flat[rows, k]
+    kinds = [("NaN", np.isnan(values)), ("infinite", np.isinf(values)), ("beyond 3.4e38", np.isfinite(values))]
+    said = " or ".join(kind for kind, found in kinds if found.any())
+    name = f"'{names[k]}'" if names else f"at {tuple(int(i) for i in np.unravel_index(k, x.shape[1:]))}"
+    more = f" {counted(len(columns) - 1, f'more {word}')} likewise." if len(columns) > 1 else ""
     where = f"{counted(len(rows), 'row')} of {len(x):,} ({shown_rows(rows)})"
-    raise DataError(f"{column} is {kinds} in {where}.{more} Remove or fill them.")
+    raise DataError(f"{word} {name} is {said} in {where}.{more} {ADVICE[word]}")
+
+
+def _usable(block: Array) -> NDArray[np.bool_]:
+    with np.errstate(over="ignore"):
+        return np.isfinite(block.astype(np.float32, copy=False))

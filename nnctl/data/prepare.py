@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from nnctl.core.arrays import Array
 from nnctl.core.errors import DataError
 from nnctl.data.columns import ColumnEncoder
 from nnctl.data.dataset import Prepared, Split
@@ -16,7 +18,7 @@ from nnctl.data.preprocessing import Preprocessing
 from nnctl.data.scaling import NoScaling, Scaling
 from nnctl.data.sources import Source
 from nnctl.data.splits import SplitPlan, split_rows
-from nnctl.data.table import PartName, Table
+from nnctl.data.table import Table, counted, shown_rows
 from nnctl.data.targets import Task, class_indices, class_names, regression_values
 
 __all__ = ["prepare"]
@@ -56,44 +58,40 @@ def prepare(
     DataError
         The data cannot be read, or cannot be learned from.
     """
-    table = source.load(base or Path.cwd(), seed)
-    if len(table) == 0:
-        raise DataError("the data have no rows.")
-    table = _without_side_columns(table, split)
+    table = _without_side_columns(_loaded(source, base or Path.cwd(), seed), split)
     classes = class_names(table) if task == "classification" else None
-    y = class_indices(table, classes) if classes is not None else regression_values(table)
-    rows = split_rows(table, split, y if classes is not None else None, classes or (), seed)
+    y = regression_values(table) if classes is None else class_indices(table, classes)
+    rows = split_rows(table, split, None if classes is None else y, classes or (), seed)
 
-    inputs = table.features
-    encoder = None
-    unseen: tuple[str, ...] = ()
-    if not isinstance(table.x, np.ndarray):
-        encoder = ColumnEncoder.fit(table.x, table.columns, rows["train"])
-        sentence = encoder.unseen(table.x)
-        unseen = (sentence,) if sentence else ()
-        table = replace(table, x=encoder.encode(table.x), features=encoder.features)
-    x = np.asarray(table.x)
-    refuse_unusable(x, table.features)
-    if x.ndim < 2 or x[0].size == 0:
-        raise DataError(f"the data have no input columns: x has shape {x.shape}, and (N, D) is needed.")
-
+    x, encoder, notes = _encoded(table, rows["train"])
     affine = scaling.fit(x, rows["train"])
     if encoder is not None:
         affine = affine.except_where(encoder.is_onehot)
-    y_affine = None if classes is not None else (target_scaling or NoScaling()).fit(y, rows["train"])
-    preprocessing = Preprocessing(task, inputs, x.shape[1:], encoder, affine, table.target, classes, y_affine)
+    y_affine = (target_scaling or NoScaling()).fit(y, rows["train"]) if classes is None else None
+    preprocessing = Preprocessing(task, table.features, x.shape[1:], encoder, affine, table.target, classes, y_affine)
 
-    def part(name: PartName) -> Split | None:
-        chosen = rows.get(name)
-        if chosen is None:
-            return None
+    def part(chosen: Array) -> Split:
         targets = y[chosen] if y_affine is None else y_affine.apply(y, chosen, dtype)
         weight = None if table.weight is None else table.weight[chosen].astype(dtype)
         return Split(affine.apply(x, chosen, dtype), targets, weight, chosen)
 
-    train = part("train")
-    assert train is not None
-    return Prepared(train, part("validation"), part("test"), preprocessing, unseen)
+    parts = {name: part(chosen) for name, chosen in rows.items()}
+    return Prepared(parts["train"], parts.get("validation"), parts.get("test"), preprocessing, notes)
+
+
+def _loaded(source: Source, base: Path, seed: int) -> Table:
+    table = source.load(base, seed)
+    if len(table) == 0:
+        raise DataError("the data have no rows.")
+    weight = table.weight
+    if weight is not None:
+        if weight.shape != (len(table),) or weight.dtype.kind not in "iufb":
+            raise DataError(f"weights must be {len(table):,} numbers. Got shape {weight.shape} of type {weight.dtype}.")
+        bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+        if len(bad):
+            where = f"{counted(len(bad), 'row')} ({shown_rows(bad)})"
+            raise DataError(f"weights are missing, negative or infinite in {where}. A weight is a number >= 0.")
+    return table
 
 
 def _without_side_columns(table: Table, split: SplitPlan) -> Table:
@@ -103,3 +101,18 @@ def _without_side_columns(table: Table, split: SplitPlan) -> Table:
             column, table = table.taken_out(name)
             table = replace(table, side={**table.side, name: column})
     return table
+
+
+def _encoded(table: Table, train: Array) -> tuple[Array, ColumnEncoder | None, tuple[str, ...]]:
+    """Return the inputs as one numeric array, the encoder that made it of a frame, and what a person should know."""
+    encoder: ColumnEncoder | None = None
+    notes: tuple[str, ...] = ()
+    x, features = table.x, table.features
+    if not isinstance(x, np.ndarray):
+        encoder = ColumnEncoder.fit(x, table.columns, train)
+        notes = tuple(sentence for sentence in (encoder.filled(x), encoder.unseen(x)) if sentence)
+        x, features = encoder.encode(x), encoder.features
+    if x.ndim < 2 or math.prod(x.shape[1:]) == 0:
+        raise DataError(f"the data have no input columns: x has shape {x.shape}, and (N, D) is needed.")
+    refuse_unusable(x, features)
+    return x, encoder, notes

@@ -44,10 +44,10 @@ class Affine:
     def apply(self, x: Array, rows: Array | None = None, dtype: DTypeLike = np.float32) -> Float:
         """Return the chosen rows of x, mapped, in a new array of `dtype`.
 
-        The arithmetic runs in float64 where x has more digits than float32 holds, block by block, so that neither
+        The arithmetic runs in float64 where x or `dtype` has more digits than float32, block by block, so that neither
         precision is lost nor a float64 copy of a large set ever exists.
         """
-        exact = np.result_type(x.dtype, np.float32)
+        exact = np.result_type(x.dtype, dtype, np.float32)
         center, scale = self.center.astype(exact), self.scale.astype(exact)
         out = np.empty((len(x) if rows is None else len(rows), *x.shape[1:]), dtype)
         start = 0
@@ -136,10 +136,10 @@ class Robust(Scaling, name="robust"):
         """Learn the median and the interquartile range of every feature."""
         from sklearn.preprocessing import RobustScaler  # noqa: PLC0415 - a second to import, and only needed here
 
-        chosen = x if rows is None else x[rows]
+        chosen = (x if rows is None else x[rows]).astype(np.float64, copy=False)
         scaler = RobustScaler().fit(chosen.reshape(len(chosen), -1))
         shape = x.shape[1:]
-        return Affine(scaler.center_.astype(np.float64).reshape(shape), scaler.scale_.astype(np.float64).reshape(shape))
+        return Affine(scaler.center_.reshape(shape), scaler.scale_.reshape(shape))
 
 
 class Pixels(Scaling, name="pixels"):

@@ -120,7 +120,7 @@ def _size_of(name: PartName, plan: SplitPlan, table: Table, units: int) -> int:
     """Return how many units (rows, or groups) the part draws from the pool; 0 where the source gives the part."""
     size = plan.test if name == "test" else plan.validation
     if name in table.parts:
-        if size:
+        if size is not None:
             raise DataError(f"split: the source has a {name} part of its own. Leave '{name}: {size:g}' out.")
         return 0
     size = DEFAULT_SHARE if size is None else size

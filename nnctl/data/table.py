@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -90,7 +91,7 @@ class Table:
         Raises
         ------
         DataError
-            There is no such column.
+            There is no such column, or a value of it is missing.
         """
         if name in self.side:
             return self.side[name], self
@@ -100,14 +101,20 @@ class Table:
             raise DataError(f"there is no column '{name}'.{did_you_mean(name, known)} Columns: {listed}.")
         i = self.features.index(name)
         features = self.features[:i] + self.features[i + 1 :]
-        x: Any = self.x
-        if isinstance(x, np.ndarray):
-            return x[:, i], replace(self, x=np.delete(x, i, axis=1), features=features)
-        return x[name].to_numpy(), replace(self, x=x.drop(name), features=features)
+        if isinstance(self.x, np.ndarray):
+            return self.x[:, i], replace(self, x=np.delete(self.x, i, axis=1), features=features)
+        column = self.x[name]
+        missing = np.flatnonzero(column.is_null().to_numpy())
+        if len(missing):
+            raise DataError(f"column '{name}' is missing in {counted(len(missing), 'row')} ({shown_rows(missing)}).")
+        values = column.to_numpy()
+        values = values.astype(str) if values.dtype.kind == "O" else values
+        return values, replace(self, x=self.x.drop(name), features=features)
 
 
-def blocks(x: Array, rows: Array | None = None, size: int = 4096) -> Iterator[Array]:
-    """Walk through the rows of x, a few thousand at a time, so that no second copy of a large set is ever held."""
+def blocks(x: Array, rows: Array | None = None) -> Iterator[Array]:
+    """Walk through the rows of x, about a megabyte at a time, so that no second copy of a large set is ever held."""
+    size = max(1, (1 << 18) // max(1, math.prod(x.shape[1:])))
     for start in range(0, len(x if rows is None else rows), size):
         stop = start + size
         yield x[start:stop] if rows is None else x[rows[start:stop]]

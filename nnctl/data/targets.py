@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nnctl.core.arrays import Array, Float
 from nnctl.core.component import did_you_mean
 from nnctl.core.errors import DataError
+from nnctl.data.finite import refuse_unusable
 from nnctl.data.table import Table, counted, shown_rows
 
 __all__ = ["Task", "class_indices", "class_names", "regression_values"]
@@ -85,7 +86,7 @@ def regression_values(table: Table) -> Float:
     y = y.reshape(len(y), -1)
     if y.dtype.kind != "f":
         return y.astype(np.float64)
-    _refuse_unusable(y, table.target)
+    refuse_unusable(y, (table.target,) * y.shape[1], "target")
     return y
 
 
@@ -104,22 +105,14 @@ def _labels(table: Table) -> Array:
             f"target '{table.target}' has shape {y.shape}. Classification needs one label a row, shape ({len(y)},)."
         )
     if y.dtype.kind == "f":
-        _refuse_unusable(y.reshape(-1, 1), table.target)
+        refuse_unusable(y[:, None], (table.target,), "target")
     return y
-
-
-def _refuse_unusable(y: Array, target: str) -> None:
-    bad = np.flatnonzero(~np.isfinite(y).all(1))
-    if len(bad):
-        raise DataError(
-            f"target '{target}' is NaN or infinite in {counted(len(bad), 'row')} of {len(y):,} ({shown_rows(bad)}). "
-            f"Remove these rows: a target cannot be guessed."
-        )
 
 
 def _is_continuous(values: Array, n: int) -> bool:
     fractional = values.dtype.kind == "f" and bool(np.any(values != np.floor(values)))
-    return fractional or (len(values) > MANY_CLASSES and n < 5 * len(values))
+    rows_a_class = 20 if values.dtype.kind == "f" else 5
+    return fractional or (len(values) > MANY_CLASSES and n < rows_a_class * len(values))
 
 
 def _name(value: object) -> str:

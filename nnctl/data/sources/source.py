@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
-from nnctl.core.component import Component
+from nnctl.core.component import Component, did_you_mean
 from nnctl.data.table import Table
 
 __all__ = ["Source"]
 
 
 class Source(Component, family="source"):
-    """Where the rows come from."""
+    """Where the rows come from; the name of a data set card is a source too."""
 
     synonyms: ClassVar[Mapping[str, str]] = {
         "cancer": "breast_cancer",
@@ -27,6 +27,28 @@ class Source(Component, family="source"):
         "numpy": "npz",
         "spiral": "spirals",
     }
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        """Make a source from its YAML spelling, or from the name of a card.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            With one entry for every mistake, each located by the keys as written.
+        """
+        name = next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else value
+        if not isinstance(name, str) or name in cls.registry:
+            return super().parse(value)
+        from nnctl.data.cards import card_names  # noqa: PLC0415 - PyYAML takes 30 ms, and the plain path has no cards
+
+        loc = () if isinstance(value, str) else (name,)
+        if name in card_names():
+            fields = {"dataset": name} if isinstance(value, str) else {"dataset": name, "change": value[name]}
+            return super().parse({"card": fields})
+        known = [*cls.members(), *card_names()]
+        hint = did_you_mean(name, known, cls.synonyms) or f" Known: {', '.join(known)}."
+        raise cls._refusal(f"unknown source '{name}'.{hint}", value, loc)
 
     def load(self, base: Path, seed: int) -> Table:
         """Return the rows.

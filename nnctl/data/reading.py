@@ -1,0 +1,78 @@
+"""New rows for a trained network: a file of the same kind as the training data, with or without the targets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nnctl.core.errors import DataError
+from nnctl.data.preprocessing import Preprocessing
+from nnctl.data.sources import Source
+from nnctl.data.sources.card import FromCard
+from nnctl.data.sources.delimited import Csv, Tsv
+from nnctl.data.sources.frames import FrameFile, targets_of
+from nnctl.data.sources.idx import as_rows, read_idx
+from nnctl.data.sources.npz import Npz, read_npz, table_of
+from nnctl.data.sources.parquet import Parquet
+from nnctl.data.sources.paths import found
+from nnctl.data.table import Table
+
+__all__ = ["read_input"]
+
+SUFFIXES = (".csv", ".tsv", ".parquet", ".npz", ".npy", ".idx", ".gz", "-ubyte")
+
+
+def read_input(path: str, preprocessing: Preprocessing, source: Source | None = None) -> Table:
+    """Return the rows of a file for ``preprocessing.transform``; y is None where the file has no, or not all, targets.
+
+    Columns that the network does not know are ignored.
+
+    Parameters
+    ----------
+    path : str
+        A .csv, .tsv, .parquet, .npz, .npy or idx file.
+    preprocessing : Preprocessing
+        The run's.
+    source : Source or None
+        The run's; a file of the same kind is read with its settings, such as separator, header and missing values.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or a column is missing.
+    """
+    file = found(path, Path.cwd())
+    if isinstance(source, FromCard):
+        source = source.source()
+    suffix = file.suffix.lower()
+    if suffix in {".csv", ".tsv", ".parquet"}:
+        return _frame(file, preprocessing, _reader(suffix, source, preprocessing.target))
+    if suffix in {".npz", ".npy"}:
+        keys = source if isinstance(source, Npz) else Npz(path=str(file))
+        arrays = read_npz(file)
+        if keys.x not in arrays:
+            raise DataError(f"{file}: there is no array '{keys.x}'. It holds: {', '.join(arrays) or 'none'}.")
+        return table_of(arrays, keys.x, keys.y, file)
+    if file.name.lower().endswith(SUFFIXES):
+        x = read_idx(file)
+        x, features = as_rows(x, "flat" if len(preprocessing.input_shape) == 1 else "image")
+        return Table(x, None, features)
+    raise DataError(f"{file}: is of no kind that can be read. Known: {', '.join(SUFFIXES)}.")
+
+
+def _reader(suffix: str, source: Source | None, target: str) -> FrameFile:
+    """Return the run's own source if it reads such files, or else one with the default settings."""
+    kind: dict[str, Any] = {".csv": Csv, ".tsv": Tsv, ".parquet": Parquet}
+    if type(source) is kind[suffix]:
+        return source  # type: ignore[return-value]
+    return kind[suffix](path="-", target=target)  # type: ignore[no-any-return]
+
+
+def _frame(file: Path, preprocessing: Preprocessing, reader: FrameFile) -> Table:
+    frame = reader.read(file)
+    encoder = preprocessing.encoder
+    frame = reader.typed(frame, keep=() if encoder is None else encoder.categorical)
+    target = preprocessing.target
+    complete = target in frame.columns and frame[target].null_count() == 0
+    y = targets_of(frame, target, reader.label_strip) if complete else None
+    return Table(frame, y, tuple(frame.columns), target)
