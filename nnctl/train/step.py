@@ -153,12 +153,17 @@ def first_not_finite(learner: Learner, batch: Batch) -> str:
     for name, tensor in learner.network.tensors().items():
         if not np.isfinite(tensor).all():
             return f"the weights {name}"
+    outputs = np.empty((len(batch.x), *learner.network.layout.out_shape), learner.network.dtype)
     for replica in learner.team.replicas:
         replica.now.watch = watch
     try:
         with np.errstate(all="ignore"):
-            learner.gradient(batch)
+            learner.gradient(batch, outputs)
+            dz = np.empty_like(outputs)
+            learner.loss.gradient(outputs, batch.t, batch.w, len(batch.x), dz)
     finally:
         for replica in learner.team.replicas:
             replica.now.watch = None
+    if np.isfinite(outputs).all() and not np.isfinite(dz).all():
+        return "the gradient of the loss, from targets or weights of rows that are not finite"
     return found[0] if found else ""

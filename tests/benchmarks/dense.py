@@ -1,0 +1,238 @@
+"""Time per step of dense networks: nnctl, scikit-learn's MLP and, where it is installed, PyTorch, side by side.
+
+    python tests/benchmarks/dense.py [--tasks T1 T3 ...] [--repeats 7] [--seconds 1]
+
+All contestants train the same architecture on the same arrays with the same batch, optimizer and number of steps, in
+float32, interleaved in one run. nnctl trains through its real loop (`nnctl.train.loop.fit`): shuffling, gathering,
+schedule, gradient norm and the training loss of every epoch are in its time. A step of scikit-learn and PyTorch
+includes shuffling and gathering too; PyTorch's loss is not even read. The losses are compared before the times are:
+a fast result that computes something else is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from nnctl.core.machine import cores
+from nnctl.data.batches import Batches
+from nnctl.experiment.assembly import blas_threads, set_blas_threads
+from nnctl.nn.layer import Layer
+from nnctl.nn.layout import Layout
+from nnctl.nn.losses import Loss
+from nnctl.nn.network import Network
+from nnctl.optim.gradients import Clip, Regularizer
+from nnctl.optim.optimizers import Optimizer
+from nnctl.train.evaluate import Examples, Judge
+from nnctl.train.loop import Plan, Progress, fit
+from nnctl.train.step import Learner
+from nnctl.train.stopping import Patience
+
+
+@dataclass(frozen=True)
+class Task:
+    """One network to train."""
+
+    sizes: tuple[int, ...]
+    rows: int
+    batch: int
+    activation: str
+    optimizer: str
+    threads: int
+    dropout: float = 0.0
+    l2: float = 0.0
+    clip: float = 0.0
+
+    @property
+    def classifies(self) -> bool:
+        return self.sizes[-1] > 1
+
+
+TASKS = {
+    "T1": Task((64, 128, 64, 10), 1797, 32, "relu", "adam", 1),
+    "T3": Task((32, 64, 64, 1), 20_000, 256, "tanh", "momentum", 1),
+    "T2 (1)": Task((784, 512, 256, 10), 60_000, 128, "relu", "adam", 1),
+    "T2": Task((784, 512, 256, 10), 60_000, 128, "relu", "adam", 2),
+    "T2v": Task((784, 512, 256, 10), 60_000, 128, "relu", "adam", 2, dropout=0.2, l2=1e-4, clip=1.0),
+    "T3b": Task((784, 2048, 2048, 10), 60_000, 512, "relu", "adam", 2),
+}
+GOALS = {
+    "T1": {"PyTorch": 5, "PyTorch fused": 4, "scikit-learn": 3.5},
+    "T3": {"PyTorch": 3.3, "PyTorch fused": 3.3, "scikit-learn": 1.9},
+    "T2": {"PyTorch": 1.5, "PyTorch fused": 1.0, "scikit-learn": 1.5},
+    "T2v": {"PyTorch": 1.6, "PyTorch fused": 1.25},
+    "T3b": {"PyTorch": 1.0, "PyTorch fused": 0.92, "scikit-learn": 1.4},
+}
+
+Contestant = Callable[[int], float]
+"""Trains for a number of steps and returns the seconds a step."""
+
+
+def arrays(task: Task) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((task.rows, task.sizes[0]), dtype=np.float32)
+    w = rng.standard_normal((task.sizes[0], task.sizes[-1]), dtype=np.float32) / task.sizes[0] ** 0.5
+    z = np.tanh(x @ w)
+    return x, z.argmax(1) if task.classifies else z
+
+
+def ours(task: Task, x: np.ndarray, y: np.ndarray) -> Contestant:
+    layers: list[Any] = []
+    for width in task.sizes[1:-1]:
+        layers += [{"dense": width}, task.activation]
+        layers += [{"dropout": task.dropout}] if task.dropout else []
+    layout = Layout(tuple(Layer.parse(layer) for layer in [*layers, {"dense": task.sizes[-1]}]), (task.sizes[0],))
+    assert blas_threads(layout, task.batch) == min(task.threads, cores()) or "(1)" in str(task), "the rule chose otherwise"
+    loss = Loss.parse("cross_entropy" if task.classifies else "mse")
+    network = Network(layout)
+    t = loss.encode(y, task.sizes[-1], np.float32)
+    learner = Learner(
+        network,
+        loss,
+        Optimizer.parse({"adam": 1e-3} if task.optimizer == "adam" else {"momentum": {"lr": 1e-3}}),
+        regularizers=[Regularizer.parse({"l2": task.l2})] if task.l2 else [],
+        clip=Clip.parse({"norm": task.clip}) if task.clip else None,
+    )
+    batches = Batches(x, t, None, task.batch)
+    progress = Progress(Patience(), np.zeros_like(t))
+    examples = Examples(x, y, t)
+
+    def train(steps: int) -> float:
+        plan = Plan(learner.step + steps, monitor="train_loss")
+        started = time.perf_counter()
+        for epoch in fit(learner, batches, Judge(loss), examples, None, plan, progress):
+            train.loss = epoch.metrics["train_loss"]  # type: ignore[attr-defined]
+        # the next call goes on where this one stopped, in the middle of an epoch or not
+        return (time.perf_counter() - started) / steps
+
+    return train
+
+
+def theirs_sklearn(task: Task, x: np.ndarray, y: np.ndarray) -> Contestant:
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    per_epoch = -(-task.rows // task.batch)
+    solver = {"solver": "adam"} if task.optimizer == "adam" else {"solver": "sgd", "nesterovs_momentum": False}
+
+    def train(steps: int) -> float:
+        epochs = max(1, round(steps / per_epoch))
+        kind = MLPClassifier if task.classifies else MLPRegressor
+        model = kind(
+            hidden_layer_sizes=task.sizes[1:-1], activation=task.activation, alpha=0, batch_size=task.batch, learning_rate_init=1e-3,
+            max_iter=epochs, n_iter_no_change=10**6, tol=0, random_state=0, **solver,
+        )  # fmt: skip
+        started = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it says that it has not converged, which is not asked for
+            model.fit(x, y if task.classifies else y[:, 0])
+        train.loss = model.loss_  # type: ignore[attr-defined]
+        return (time.perf_counter() - started) / (epochs * per_epoch)
+
+    return train
+
+
+def theirs_torch(task: Task, x: np.ndarray, y: np.ndarray, *, fused: bool) -> Contestant:
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    layers: list[Any] = []
+    for a, b in zip(task.sizes, task.sizes[1:-1], strict=False):
+        layers += [nn.Linear(a, b), nn.ReLU() if task.activation == "relu" else nn.Tanh()]
+        layers += [nn.Dropout(task.dropout)] if task.dropout else []
+    model = nn.Sequential(*layers, nn.Linear(task.sizes[-2], task.sizes[-1]))
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    biases = [p for p in model.parameters() if p.ndim == 1]
+    groups = [{"params": weights, "weight_decay": task.l2}, {"params": biases}]
+    optimizer = (
+        torch.optim.Adam(groups, lr=1e-3, fused=fused)
+        if task.optimizer == "adam"
+        else torch.optim.SGD(groups, lr=1e-3, momentum=0.9, fused=fused)
+    )
+    criterion = nn.CrossEntropyLoss() if task.classifies else nn.MSELoss()
+    xs, ys = torch.from_numpy(x), torch.from_numpy(y)
+
+    def train(steps: int) -> float:
+        torch.set_num_threads(task.threads)
+        model.train()
+        started = time.perf_counter()
+        done = 0
+        while done < steps:
+            order = torch.randperm(task.rows)
+            for start in range(0, task.rows, task.batch):
+                rows = order[start : start + task.batch]
+                optimizer.zero_grad(set_to_none=True)
+                loss = criterion(model(xs[rows]), ys[rows])
+                loss.backward()
+                if task.clip:
+                    nn.utils.clip_grad_norm_(model.parameters(), task.clip)
+                optimizer.step()
+                done += 1
+                if done == steps:
+                    break
+        train.loss = loss.item()  # type: ignore[attr-defined]
+        return (time.perf_counter() - started) / steps
+
+    return train
+
+
+def contestants(task: Task) -> dict[str, Contestant]:
+    x, y = arrays(task)
+    found: dict[str, Contestant] = {"nnctl": ours(task, x, y)}
+    if not (task.dropout or task.clip):
+        found["scikit-learn"] = theirs_sklearn(task, x, y)
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        return found
+    return found | {
+        "PyTorch": theirs_torch(task, x, y, fused=False),
+        "PyTorch fused": theirs_torch(task, x, y, fused=True),
+    }
+
+
+def measure(name: str, task: Task, repeats: int, seconds: float) -> None:
+    runners = contestants(task)
+    set_blas_threads(task.threads)
+    per_epoch = -(-task.rows // task.batch)
+    times: dict[str, list[float]] = {who: [] for who in runners}
+    steps = {}
+    for who, train in runners.items():  # warm up, and find how many steps take long enough
+        once = train(per_epoch if who == "scikit-learn" else 20)
+        steps[who] = max(per_epoch if who == "scikit-learn" else 20, int(seconds / once))
+    for _ in range(repeats):
+        for who, train in runners.items():
+            times[who].append(train(steps[who]))
+    mine = median(times["nnctl"])
+    for who, took in times.items():
+        middle = median(took)
+        goal = GOALS.get(name, {}).get(who)
+        verdict = "" if goal is None else f"   goal {goal:g} {'reached' if middle / mine >= goal else 'MISSED'}"
+        print(
+            f"{name:7s}{who:15s}{middle * 1e6:11,.0f} us  [{min(took) * 1e6:,.0f} .. {max(took) * 1e6:,.0f}]"
+            f"   x {middle / mine:.2f}   loss {runners[who].loss:.3g}{verdict}",  # type: ignore[attr-defined]
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=list(TASKS))
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.0, help="per contestant and repeat")
+    arguments = parser.parse_args()
+    print(f"Python {sys.version.split()[0]}, NumPy {np.__version__}, {cores()} cores; x = how much faster nnctl is")
+    for name in arguments.tasks:
+        measure(name, TASKS[name], arguments.repeats, arguments.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""What all tests share: a hypothesis profile without deadlines (machines are noisy), and small experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("nnctl", deadline=None, max_examples=50)
+settings.load_profile("nnctl")
+
+SMALL = """
+name: small
+data: {source: iris}
+architecture: [{dense: 8}, tanh, {dropout: 0.2}, batch_norm, {dense: outputs}]
+loss: cross_entropy
+optimizer: {adam: 1e-2}
+training: {epochs: 6, batch_size: 16}
+"""
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a spec and return its path."""
+
+    def write(text: str = SMALL, name: str = "spec.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(dedent(text))
+        return path
+
+    return write
