@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nnctl.experiment.session import Session
     from nnctl.spec.load import LoadedSpec
 
-__all__ = ["command", "spec_and_overrides", "train_to_the_end"]
+__all__ = ["command", "show_network", "spec_and_overrides", "train_to_the_end"]
 
 
 def command(
@@ -46,7 +46,7 @@ def command(
     if seed is not None:
         loaded = loaded.with_seed(seed)
     if dry_run:
-        screen.document(_dry_run(loaded, screen))
+        screen.document(show_network(loaded, screen))
         return
     first = loaded.spec.seed
     results = [_train(loaded.with_seed(first + i), runs_dir, screen, plot=plot) for i in range(seeds)]
@@ -84,6 +84,25 @@ def train_to_the_end(session: Session, screen: Screen, *, plot: bool) -> dict[st
     return result
 
 
+def show_network(loaded: LoadedSpec, screen: Screen) -> dict[str, Any]:
+    """Do all that comes before training, show the network and its memory, and return them as plain data."""
+    from nnctl.experiment.assembly import Experiment  # noqa: PLC0415
+
+    experiment = Experiment(loaded)
+    experiment.monitor  # noqa: B018 - refused where it is not recorded
+    experiment.examples(experiment.data.train)  # so are row weights that are none
+    screen.architecture(experiment)
+    screen.memory(experiment)
+    return {
+        "parameters": experiment.layout.size,
+        "layers": [
+            {"layer": row.path, "output": list(row.out_shape), "parameters": row.params}
+            for row in experiment.layout.rows[1:]
+        ],
+        "memory": {**vars(experiment.memory), "total": experiment.memory.total},
+    }
+
+
 def _train(loaded: LoadedSpec, runs_dir: Path, screen: Screen, *, plot: bool) -> dict[str, Any]:
     from nnctl.experiment.assembly import Experiment  # noqa: PLC0415
     from nnctl.experiment.session import Session  # noqa: PLC0415
@@ -96,19 +115,3 @@ def _resume(runs_dir: Path, name: str, screen: Screen, *, plot: bool) -> dict[st
     from nnctl.runs.store import find  # noqa: PLC0415
 
     return train_to_the_end(Session.resume(find(runs_dir, name)), screen, plot=plot)
-
-
-def _dry_run(loaded: LoadedSpec, screen: Screen) -> dict[str, Any]:
-    from nnctl.experiment.assembly import Experiment  # noqa: PLC0415
-
-    experiment = Experiment(loaded)
-    screen.architecture(experiment)
-    screen.memory(experiment)
-    return {
-        "parameters": experiment.layout.size,
-        "layers": [
-            {"layer": row.path, "output": list(row.out_shape), "parameters": row.params}
-            for row in experiment.layout.rows[1:]
-        ],
-        "memory": {**vars(experiment.memory), "total": experiment.memory.total},
-    }
