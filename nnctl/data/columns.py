@@ -71,12 +71,12 @@ class ColumnEncoder:
         for name in categorical:
             _refuse_identifier(frame[name], columns)
         fills = _learn_fills(frame, numeric, columns.impute, rows)
-        train = frame.select(categorical)[rows]
         if columns.impute == "error":
             _refuse_missing(frame.select(categorical))
         frequent = columns.impute == "most_frequent"
-        category_fills = tuple(_most_frequent(train[name]) if frequent else MISSING for name in categorical)
-        filled = [train[name].fill_null(fill) for name, fill in zip(categorical, category_fills, strict=True)]
+        train = [frame[name][rows] for name in categorical]
+        category_fills = tuple(_most_frequent(column) if frequent else MISSING for column in train)
+        filled = [column.fill_null(fill) for column, fill in zip(train, category_fills, strict=True)]
         categories = tuple(tuple(column.unique().sort().to_list()) for column in filled)
         return cls(numeric, fills, categorical, category_fills, categories, columns.encoding)
 

@@ -108,11 +108,11 @@ def _encoded(table: Table, train: Array) -> tuple[Array, ColumnEncoder | None, t
     encoder: ColumnEncoder | None = None
     notes: tuple[str, ...] = ()
     x, features = table.x, table.features
+    if math.prod(x.shape[1:]) == 0 or len(x.shape) < 2:
+        raise DataError(f"the data have no input columns: x has shape {x.shape}, and (N, D) is needed.")
     if not isinstance(x, np.ndarray):
         encoder = ColumnEncoder.fit(x, table.columns, train)
         notes = tuple(sentence for sentence in (encoder.filled(x), encoder.unseen(x)) if sentence)
         x, features = encoder.encode(x), encoder.features
-    if x.ndim < 2 or math.prod(x.shape[1:]) == 0:
-        raise DataError(f"the data have no input columns: x has shape {x.shape}, and (N, D) is needed.")
     refuse_unusable(x, features)
     return x, encoder, notes

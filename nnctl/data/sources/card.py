@@ -62,3 +62,9 @@ class FromCard(Source, name="card"):
         if any(not (folder / file.name).is_file() for file in read_card(self.dataset).files):
             raise DataError(f"{self.dataset} is not here yet ({folder}). Type: nnctl fetch {self.dataset}")
         return self.source().load(folder, seed)
+
+    def located(self, base: Path) -> Source:  # noqa: ARG002 - a card has a folder of its own
+        """Return the source that reads the data set's files, from where they are now."""
+        from nnctl.data.cards import data_folder  # noqa: PLC0415 - PyYAML takes 30 ms
+
+        return self.source().located(data_folder(self.dataset))

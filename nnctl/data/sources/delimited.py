@@ -12,6 +12,7 @@ from nnctl.core.component import Items
 from nnctl.core.errors import DataError
 from nnctl.data.memory import refuse_too_large
 from nnctl.data.sources.frames import FrameFile
+from nnctl.data.table import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -80,7 +81,7 @@ class Csv(FrameFile, name="csv"):
             for line in lines:
                 if line and len(line) != width:
                     raise DataError(
-                        f"{path}:{lines.line_num}: has {len(line)} values where the first line has {width}. "
+                        f"{path}:{lines.line_num}: has {counted(len(line), 'value')} where the first line has {width}. "
                         f"Mend the line; a value that holds '{self.separator}' stands in double quotes."
                     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -77,6 +77,8 @@ class FrameSource(Source):
 
 class FrameFile(FrameSource):
     """Columns in a file, or in one file for each part."""
+
+    files: ClassVar[tuple[str, ...]] = ("path", "train", "validation", "test")
 
     path: str | None = None
     """The file with all rows; they are split by the split section."""

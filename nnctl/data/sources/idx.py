@@ -6,7 +6,7 @@ import gzip
 import math
 import zlib
 from pathlib import Path
-from typing import IO, Literal, Self, cast
+from typing import IO, ClassVar, Literal, Self, cast
 
 import numpy as np
 from pydantic import model_validator
@@ -27,6 +27,8 @@ Form = Literal["flat", "image"]
 
 class Idx(Source, name="idx"):
     """Images and labels in the idx format of MNIST (LeCun, Cortes and Burges, 1998), also as .gz."""
+
+    files: ClassVar[tuple[str, ...]] = ("images", "labels", "test_images", "test_labels")
 
     images: str
     """The file of training images, uint8 (N, H, W)."""

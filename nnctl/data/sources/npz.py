@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class Npz(Source, name="npz"):
 
     Every other array of N values in the file can be named as the split's group or time. Pickled objects are refused.
     """
+
+    files: ClassVar[tuple[str, ...]] = ("path",)
 
     path: str
     """The .npz file."""

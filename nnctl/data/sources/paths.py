@@ -25,8 +25,8 @@ def found(path: str, base: Path) -> Path:
         if candidate.exists():
             if candidate.stat().st_size == 0:
                 raise DataError(f"{candidate}: is empty.")
-            return candidate
-    folder = (base / given).parent
-    there = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    places = dict.fromkeys([str((base / given).parent), str((Path.cwd() / given).parent)])
-    raise DataError(f"{path}: there is no such file in {' or '.join(places)}.{did_you_mean(given.name, there)}")
+            return candidate.resolve()
+    folders = dict.fromkeys([(base / given).parent, (Path.cwd() / given).parent])
+    there = [entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir()]
+    places = " or ".join(map(str, folders))
+    raise DataError(f"{path}: there is no such file in {places}.{did_you_mean(given.name, there)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from nnctl.core.component import Component, did_you_mean
+from nnctl.data.sources.paths import found
 from nnctl.data.table import Table
 
 __all__ = ["Source"]
@@ -27,6 +28,9 @@ class Source(Component, family="source"):
         "numpy": "npz",
         "spiral": "spirals",
     }
+
+    files: ClassVar[tuple[str, ...]] = ()
+    """The fields that hold paths."""
 
     @classmethod
     def parse(cls, value: Any) -> Self:
@@ -66,3 +70,8 @@ class Source(Component, family="source"):
             The rows cannot be read.
         """
         raise NotImplementedError
+
+    def located(self, base: Path) -> Source:
+        """Return the source with its paths made absolute, so that it can be read from any directory."""
+        paths = {name: getattr(self, name) for name in self.files}
+        return self.model_copy(update={name: str(found(path, base)) for name, path in paths.items() if path is not None})
