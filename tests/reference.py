@@ -26,13 +26,15 @@ def gelu_argument(x: float) -> float:
     return sqrt(2 / pi) * (x + 0.044715 * x**3)
 
 
-def gelu_slope(x: float) -> float:
+def gelu(x: float, form: str) -> float:
+    return x * 0.5 * (1 + (erf(x / sqrt(2)) if form == "erf" else tanh(gelu_argument(x))))
+
+
+def gelu_slope(x: float, form: str) -> float:
+    if form == "erf":
+        return 0.5 * (1 + erf(x / sqrt(2))) + x * exp(-(x**2) / 2) / sqrt(2 * pi)
     t = tanh(gelu_argument(x))
     return 0.5 * (1 + t) + 0.5 * x * (1 - t**2) * sqrt(2 / pi) * (1 + 3 * 0.044715 * x**2)
-
-
-def exact_gelu(x: float) -> float:
-    return x * 0.5 * (1 + erf(x / sqrt(2)))
 
 
 def swish_slope(x: float, beta: float) -> float:
@@ -58,7 +60,7 @@ ELEMENTWISE: dict[str, tuple[Callable[[Any, float], float], Callable[[Any, float
     ),
     "softplus": (lambda _, x: log1p(exp(x)) if x < 30 else x + log(1 + exp(-x)), lambda _, x: sigmoid(x)),
     "swish": (lambda l, x: x * sigmoid(l.beta * x), lambda l, x: swish_slope(x, l.beta)),
-    "gelu": (lambda _, x: 0.5 * x * (1 + tanh(gelu_argument(x))), lambda _, x: gelu_slope(x)),
+    "gelu": (lambda l, x: gelu(x, l.form), lambda l, x: gelu_slope(x, l.form)),
 }
 """The function and its derivative, of one number."""
 

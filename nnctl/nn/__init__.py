@@ -5,6 +5,7 @@ from nnctl.nn import (  # noqa: F401 - importing a family registers it
     compose,
     dense,
     dropout,
+    gelu,
     initializers,
     norm,
     rectifiers,

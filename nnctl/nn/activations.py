@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import pi, sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +10,7 @@ from nnctl.core.arrays import Float, Shape, zeros
 from nnctl.core.component import Positive
 from nnctl.nn.layer import Context, Layer, ShapeError, Views
 
-__all__ = ["Activation", "Gelu", "Linear", "Sigmoid", "Softmax", "Softplus", "Swish", "Tanh"]
+__all__ = ["Activation", "Linear", "Sigmoid", "Softmax", "Softplus", "Swish", "Tanh"]
 
 
 class Activation(Layer):
@@ -157,53 +156,6 @@ class Swish(Activation, name="swish"):
         np.multiply(slope, y, out=slope)
         np.multiply(slope, self.beta, out=slope)
         np.add(slope, s, out=slope)
-        np.multiply(dy, slope, out=dy)
-        return dy
-
-
-_C = sqrt(2 / pi)
-_CUBIC = 0.044715
-
-
-class Gelu(Activation, name="gelu"):
-    """Gaussian error linear unit, in its tanh form: weigh the input by how likely a standard normal lies below it.
-
-    forward:   y = x (1 + t) / 2,  t = tanh(c (x + a x³)),  c = sqrt(2 / π), a = 0.044715
-    backward:  dx = dy ((1 + t) / 2 + x (1 - t²) c (1 + 3 a x²) / 2)
-
-    Shapes: x, y (B, ...). This is the approximation that the source gives and GPT-2 uses; it differs from the exact
-    x Φ(x) by less than 5e-4.
-
-    Source: Hendrycks and Gimpel (2016), "Gaussian error linear units (GELUs)", section 2, arXiv:1606.08415.
-    """
-
-    suits = "he_normal"
-
-    def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
-        """Return x (1 + t) / 2."""
-        t = np.multiply(x, x, out=ctx.out("t", x.shape))
-        np.multiply(t, _C * _CUBIC, out=t)
-        np.add(t, _C, out=t)
-        np.multiply(t, x, out=t)
-        np.tanh(t, out=t)
-        ctx.saved = x, t
-        y = np.add(t, 1, out=ctx.out("y", x.shape))
-        np.multiply(y, x, out=y)
-        return np.multiply(y, 0.5, out=y)
-
-    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
-        """Return dy times the slope, in the memory of dy."""
-        x, t = ctx.saved
-        inner = np.multiply(x, x, out=ctx.out("inner", x.shape))  # x times the derivative of tanh's argument
-        np.multiply(inner, 3 * _C * _CUBIC, out=inner)
-        np.add(inner, _C, out=inner)
-        np.multiply(inner, x, out=inner)
-        slope = np.multiply(t, t, out=ctx.out("slope", x.shape))
-        np.subtract(1, slope, out=slope)
-        np.multiply(slope, inner, out=slope)
-        np.add(slope, t, out=slope)
-        np.add(slope, 1, out=slope)
-        np.multiply(slope, 0.5, out=slope)
         np.multiply(dy, slope, out=dy)
         return dy
 

@@ -33,7 +33,7 @@ EXAMPLES: dict[str, list[tuple[Any, Shape]]] = {
     "dropout": [("dropout", FLAT), ({"dropout": 0.2}, SEQUENCE), ({"dropout": 0.0}, FLAT), ({"dropout": 0.9}, (1,))],
     "elu": [("elu", FLAT), ({"elu": 0.3}, SEQUENCE), ({"elu": 2.0}, (1,))],
     "flatten": [("flatten", FLAT), ("flatten", SEQUENCE), ("flatten", IMAGE)],
-    "gelu": [("gelu", FLAT), ("gelu", IMAGE)],
+    "gelu": [("gelu", FLAT), ("gelu", IMAGE), ({"gelu": "erf"}, FLAT), ({"gelu": "erf"}, SEQUENCE)],
     "layer_norm": [("layer_norm", FLAT), ({"layer_norm": {"eps": 0.1}}, SEQUENCE), ("layer_norm", IMAGE)],
     "leaky_relu": [("leaky_relu", FLAT), ({"leaky_relu": 0.3}, SEQUENCE), ({"leaky_relu": 0.0}, FLAT)],
     "linear": [("linear", FLAT), ("linear", SEQUENCE)],

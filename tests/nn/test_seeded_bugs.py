@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from nnctl.core.arrays import Float, Shape, column_sums
-from nnctl.nn.activations import Gelu, Sigmoid, Softmax, Softplus, Swish, Tanh
+from nnctl.nn.activations import Sigmoid, Softmax, Softplus, Swish, Tanh
 from nnctl.nn.compose import Residual, Sequential
 from nnctl.nn.dense import Dense
 from nnctl.nn.dropout import Dropout
+from nnctl.nn.gelu import Gelu
 from nnctl.nn.layer import Context, Layer, Views
 from nnctl.nn.norm import BatchNorm, LayerNorm
 from nnctl.nn.rectifiers import Elu, LeakyRelu, Prelu, Relu, Selu
@@ -306,6 +307,13 @@ class GeluSlopeWithoutTheInnerDerivative(Gelu):
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
         _, t = ctx.saved
         return np.multiply(dy, (1 + t) / 2, out=dy)
+
+
+@seeded(ADJOINT, form="erf")
+class GeluSlopeWithoutTheDensity(Gelu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        x, _, tail = ctx.saved
+        return np.multiply(dy, np.where(x > 0, 1 - tail, tail), out=dy)
 
 
 # Dropout
