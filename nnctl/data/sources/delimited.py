@@ -56,8 +56,8 @@ class Csv(FrameFile, name="csv"):
             frame.rename({name: name.strip() for name in frame.columns}) if self.header else self._named(frame, path)
         )
         text = pl.all().str.strip_chars()
-        frame = frame.select(pl.when(text.is_in(list(self.missing))).then(None).otherwise(text).name.keep())
-        return frame.filter(~pl.all_horizontal(pl.all().is_null()))
+        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+        return frame.select(pl.when(text.is_in(list(self.missing))).then(None).otherwise(text).name.keep())
 
     def typed(self, frame: pl.DataFrame, keep: tuple[str, ...] | None = None) -> pl.DataFrame:
         """Return the columns that read as numbers as numbers, but for those in `keep` (else in `categorical`)."""

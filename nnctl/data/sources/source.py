@@ -74,4 +74,6 @@ class Source(Component, family="source"):
     def located(self, base: Path) -> Source:
         """Return the source with its paths made absolute, so that it can be read from any directory."""
         paths = {name: getattr(self, name) for name in self.files}
-        return self.model_copy(update={name: str(found(path, base)) for name, path in paths.items() if path is not None})
+        return self.model_copy(
+            update={name: str(found(path, base)) for name, path in paths.items() if path is not None}
+        )
