@@ -5,7 +5,7 @@ of most editors the first line of a spec says where it lies:
 
     # yaml-language-server: $schema=nnctl.schema.json
 
-It allows everything that a spec may say, and nothing with an unknown key, a wrong type or an unknown component. What only
+It allows all that a spec may say, and nothing with an unknown key, a wrong type or an unknown component. What only
 the whole spec or the data can tell (a loss that does not fit, shapes) is for ``nnctl validate``.
 """
 
