@@ -165,8 +165,8 @@ def test_a_shape_that_does_not_fit_is_told_with_the_way_to_its_layer(
 
 def test_a_group_that_cannot_be_repeated_names_the_layer_of_the_group() -> None:
     with pytest.raises(ShapeError) as caught:
-        layout([{"repeat": ["flatten", {"residual": [{"dense": 4}]}]}], (2, 3))
-    assert caught.value.path == (0, "repeat", "layers", 1, "residual")
+        layout([{"repeat": [{"residual": [{"dense": 4}]}, {"dense": 5}]}])  # the second round gets 5 features
+    assert caught.value.path == (0, "repeat", "layers", 0, "residual")
 
 
 def test_prediction_in_blocks_equals_one_block() -> None:
