@@ -58,6 +58,7 @@ Length = Annotated[
                 {
                     "type": "string",
                     "pattern": f"^({_SPELLING.pattern})$".replace("?P<steps>", "").replace("?P<epochs>", ""),
+                    "examples": ["5 epochs", "500 steps"],
                 },
             ]
         }

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -22,7 +23,7 @@ from nnctl.data.cards import card_names
 from nnctl.data.sources import Source
 from nnctl.spec.model import Spec
 
-__all__ = ["families", "field_schemas", "json_schema", "summary"]
+__all__ = ["JsonSchema", "families", "field_schemas", "json_schema", "schemas_in", "summary"]
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
@@ -51,6 +52,7 @@ def families() -> dict[str, type[Component]]:
     return dict(sorted((kind.family, kind) for kind in Component.__subclasses__() if "registry" in vars(kind)))
 
 
+@cache
 def field_schemas(schema: type[Schema]) -> dict[str, JsonSchema]:
     """Return the schema of every field, with its meaning and default; components and sections are references."""
     made = schema.model_json_schema(ref_template="#/definitions/{model}")
@@ -59,6 +61,14 @@ def field_schemas(schema: type[Schema]) -> dict[str, JsonSchema]:
         name: _described(_cleaned(made["properties"][name]), docs.get(name, ""), field)
         for name, field in schema.model_fields.items()
     }
+
+
+def schemas_in(annotation: Any) -> Iterator[type[Schema]]:
+    """Yield the sections and families that a field's annotation names."""
+    if isinstance(annotation, type) and issubclass(annotation, Schema):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from schemas_in(argument)
 
 
 def summary(schema: type[Schema]) -> str:
@@ -70,16 +80,9 @@ def _sections(schema: type[Schema]) -> Iterator[type[Schema]]:
     """Yield a section and those within it."""
     yield schema
     for field in schema.model_fields.values():
-        for kind in _classes_in(field.annotation):
-            if issubclass(kind, Schema) and not issubclass(kind, Component):
+        for kind in schemas_in(field.annotation):
+            if not issubclass(kind, Component):
                 yield from _sections(kind)
-
-
-def _classes_in(annotation: Any) -> Iterator[type]:
-    if isinstance(annotation, type):
-        yield annotation
-    for argument in getattr(annotation, "__args__", ()):
-        yield from _classes_in(argument)
 
 
 def _fields(schema: type[Schema]) -> JsonSchema:
