@@ -62,13 +62,14 @@ class Judge:
 
     def network(self, network: Network, examples: Examples) -> dict[str, float]:
         """Return loss and metrics of the network in inference mode."""
-        return self.outputs(network.predict(examples.x), examples)
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverging network is reported, not warned of
+            return self.outputs(network.predict(examples.x), examples)
 
     def outputs(self, z: Float, examples: Examples) -> dict[str, float]:
         """Return loss and metrics of given outputs, ``{"loss": ..., "accuracy": ...}``."""
         t, w = examples.t, examples.w
         total = len(z) if w is None else float(np.sum(w, dtype=np.float64))
-        with np.errstate(over="ignore", invalid="ignore"):  # a diverging network is reported, not warned of
+        with np.errstate(over="ignore", invalid="ignore"):
             found = {"loss": self.loss.value(z, t, w, total)}
             if self.metrics:
                 prediction = self.predictions(z)
