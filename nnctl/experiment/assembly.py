@@ -8,13 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from nnctl.core.arrays import Float
+from nnctl.core.arrays import Float, Shape
 from nnctl.core.errors import DataError, SpecError
 from nnctl.core.machine import available_memory, cores
 from nnctl.data.batches import Batches
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.prepare import prepare
-from nnctl.nn.layer import Layer, ShapeError
+from nnctl.nn.layer import ShapeError
 from nnctl.nn.layout import Layout
 from nnctl.nn.losses import Loss, fuse
 from nnctl.nn.network import EVALUATION_ROWS, Network
@@ -27,7 +27,7 @@ from nnctl.train.metrics import Metric
 from nnctl.train.step import Learner
 from nnctl.train.stopping import Patience
 
-__all__ = ["Experiment", "Memory", "blas_threads", "set_blas_threads"]
+__all__ = ["Experiment", "Memory", "blas_threads", "lay_out", "set_blas_threads"]
 
 DEFAULT_EPOCHS = 50
 THREADED_FLOP = 15e6
@@ -48,6 +48,18 @@ def set_blas_threads(threads: int) -> None:
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - 18 ms
 
     threadpool_limits(threads, user_api="blas")
+
+
+def lay_out(spec: Spec, shape: Shape, outputs: int) -> Layout:
+    """Return the plan of the network that a spec describes, for inputs of `shape` and that many outputs.
+
+    Raises
+    ------
+    ShapeError
+        Where a layer cannot take what reaches it, or the last activation does not fit the loss.
+    """
+    layers = fuse(spec.loss, [layer.with_outputs(outputs) for layer in spec.architecture])
+    return Layout(layers, shape, spec.init, spec.bias_init)
 
 
 @dataclass(frozen=True)
@@ -109,12 +121,8 @@ class Experiment:
             raise self.loaded.error(("loss",), str(error)) from None
 
     def _layout(self) -> Layout:
-        spec = self.spec
         try:
-            layers: tuple[Layer, ...] = tuple(
-                fuse(self.loss, [x.with_outputs(self.outputs) for x in spec.architecture])
-            )
-            layout = Layout(layers, self.data.input_shape, spec.init, spec.bias_init)
+            layout = lay_out(self.spec, self.data.input_shape, self.outputs)
         except ShapeError as error:
             raise self.loaded.error(("architecture", *error.path), str(error)) from None
         if layout.out_shape != (self.outputs,):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnctl.core.errors import DataError, Diverged, Interrupted, NnctlError, UsageError
+from nnctl.data.dataset import Prepared
 from nnctl.experiment.assembly import Experiment, set_blas_threads
 from nnctl.experiment.saving import restore_training, save_best, save_training
 from nnctl.runs.environment import environment
@@ -20,7 +21,7 @@ from nnctl.spec.load import load_spec, resolved_text
 from nnctl.train.loop import Epoch, Pause, fit
 from nnctl.train.step import NotFinite, first_not_finite
 
-__all__ = ["CHECKPOINT_SECONDS", "Session"]
+__all__ = ["CHECKPOINT_SECONDS", "Session", "data_hash"]
 
 CHECKPOINT_SECONDS = 10.0
 """The most that a killed run loses."""
@@ -214,14 +215,15 @@ class Session:
             "replicas": self.learner.team.size,
             "seed": experiment.spec.seed,
             "spec_hash": blake2b(resolved_text(experiment.spec).encode(), digest_size=16).hexdigest(),
-            "data_hash": self._data_hash(),
+            "data_hash": data_hash(experiment.data),
         }
 
-    def _data_hash(self) -> str:
-        digest = blake2b(digest_size=16)
-        data = self.experiment.data
-        for part in (data.train, data.validation, data.test):
-            if part is not None:
-                digest.update(np.ascontiguousarray(part.x).data)
-                digest.update(np.ascontiguousarray(part.y).data)
-        return digest.hexdigest()
+
+def data_hash(data: Prepared) -> str:
+    """Return a digest of all that is trained and judged on."""
+    digest = blake2b(digest_size=16)
+    for part in (data.train, data.validation, data.test):
+        if part is not None:
+            digest.update(np.ascontiguousarray(part.x).data)
+            digest.update(np.ascontiguousarray(part.y).data)
+    return digest.hexdigest()
