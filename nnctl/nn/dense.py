@@ -67,24 +67,26 @@ class Dense(Layer, name="dense"):
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return y = x W + b."""
-        y = ctx.out("y", (*x.shape[:-1], p.W.shape[1]))
-        ctx.saved = x
-        np.dot(_rows(x), p.W, out=_rows(y))
+        W = p.W
+        y = ctx.out("y", (*x.shape[:-1], W.shape[1]))
+        ctx.saved = x = _rows(x)
+        rows = _rows(y)
+        np.dot(x, W, out=rows)
         if self.bias:
-            np.add(y, p.b, out=y)
+            np.add(rows, p.b, out=rows)
         return y
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
         """Fill dW and db; return dx = dy W'."""
         x = ctx.saved
-        np.dot(_rows(x).T, _rows(dy), out=g.W)
+        rows = _rows(dy)
+        np.dot(x.T, rows, out=g.W)
         if self.bias:
-            column_sums(_rows(dy), out=g.b)
+            column_sums(rows, out=g.b)
         if not ctx.need_dx:
             return None
-        dx = ctx.out("dx", x.shape)
-        np.dot(_rows(dy), p.W.T, out=_rows(dx))
-        return dx
+        dx = np.dot(rows, p.W.T, out=ctx.out("dx", x.shape))
+        return dx if dy.ndim == 2 else dx.reshape(*dy.shape[:-1], -1)
 
     def _width(self) -> int:
         if isinstance(self.units, str):

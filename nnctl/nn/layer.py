@@ -164,8 +164,10 @@ class Context:
         The first call allocates; later ones return a view of the same memory. A smaller shape is an exact, contiguous
         view of its front.
         """
-        view = self._views.get((name, shape))
-        return view if view is not None else self._new_view(name, shape, dtype or self.dtype)
+        try:
+            return self._views[name, shape]
+        except KeyError:
+            return self._new_view(name, shape, dtype or self.dtype)
 
     def _new_view(self, name: str, shape: Shape, dtype: Any) -> Array:
         size = prod(shape)

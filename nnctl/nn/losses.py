@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nnctl.core.arrays import Float
+from nnctl.core.arrays import Float, row_sums
 from nnctl.core.component import Positive, Share
 from nnctl.core.errors import DataError
 from nnctl.nn.activations import Activation, Linear
@@ -128,7 +128,7 @@ class CrossEntropy(Classification, name="cross_entropy"):
         """Write w (p - t) / total."""
         np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=out)
         np.exp(out, out=out)
-        np.divide(out, np.add.reduce(out, axis=1, keepdims=True), out=out)
+        np.divide(out, row_sums(out), out=out)
         np.subtract(out, t, out=out)
         _scale(out, w, total)
 
