@@ -1,0 +1,92 @@
+"""Train a spec of experiments/ in this process, and what can be said of the run in figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from nnctl.core.errors import Diverged
+from nnctl.experiment.assembly import Experiment
+from nnctl.experiment.session import Session
+from nnctl.spec.load import load_spec
+from nnctl.train.loop import Epoch
+
+FOLDER = Path(__file__).parents[2] / "experiments"
+PLACES = r"(?:test|validation|train)"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A session at its end, with the record of every epoch."""
+
+    session: Session
+    epochs: tuple[Epoch, ...]
+    diverged: bool
+
+    def figure(self, name: str) -> float:
+        """Return a figure by the name that the comments of the specs use."""
+        if re.fullmatch(rf"{PLACES} \w+", name):
+            part, metric = name.split()
+            return float(self.session.summary["metrics"][part][metric])
+        return FIGURES[name](self)
+
+    @property
+    def kernels(self) -> np.ndarray:
+        """All weights that are no biases, in one vector."""
+        network = self.session.learner.network
+        return network.theta[: network.layout.decayed]
+
+
+def _gradient_ratio(trained: Trained) -> float:
+    """Return the norm of the first kernel's gradient over that of the last one's, before any step."""
+    experiment = trained.session.experiment
+    learner = experiment.learner()
+    batches = experiment.batches(experiment.examples(experiment.data.train))
+    grad = learner.network.tensors(learner.gradient(next(iter(batches.epoch(0)))))
+    norms = [float(np.linalg.norm(dW)) for name, dW in grad.items() if name.endswith(".W")]
+    return norms[0] / norms[-1]
+
+
+def _longest_weights_of_a_unit(trained: Trained) -> float:
+    """Return the largest norm of a column of a kernel."""
+    return max(float(np.linalg.norm(W, axis=0).max()) for W in trained.session.learner.network.kernels())
+
+
+def _confidence(trained: Trained) -> float:
+    """Return the mean of the highest probability over the test part."""
+    session = trained.session
+    x = session.experiment.data.test.x
+    return float(session.experiment.judge.predictions(session.learner.network.predict(x)).max(axis=1).mean())
+
+
+FIGURES: dict[str, Callable[[Trained], float]] = {
+    "epochs": lambda trained: len(trained.epochs),
+    "share of weights at zero": lambda trained: float((trained.kernels == 0).mean()),
+    "norm of the weights": lambda trained: float(np.linalg.norm(trained.kernels)),
+    "longest weights of a unit": _longest_weights_of_a_unit,
+    "gradient ratio": _gradient_ratio,
+    "confidence": _confidence,
+    "diverges": lambda trained: float(trained.diverged),
+}
+
+
+@lru_cache(maxsize=16)
+def train(name: str, seed: int | None = None) -> Trained:
+    """Return the run of ``experiments/<name>.yaml``, with its own seed or another."""
+    loaded = load_spec(FOLDER / f"{name}.yaml")
+    if seed is not None:
+        loaded = loaded.with_seed(seed)
+    with TemporaryDirectory() as runs:
+        session = Session.start(Experiment(loaded), Path(runs))
+        epochs = []
+        try:
+            epochs += session.epochs()
+        except Diverged:
+            return Trained(session, tuple(epochs), diverged=True)
+    return Trained(session, tuple(epochs), diverged=False)
