@@ -1,5 +1,133 @@
-"""."""
+"""`nnctl predict`: what the network of a run says of new rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nnctl.cli.words import cell, write_file
+
+if TYPE_CHECKING:
+    from nnctl.core.arrays import Array
+    from nnctl.experiment.prediction import Prediction, Predictor
+
+__all__ = ["command", "predict"]
 
 
-def command() -> None:
-    """Not written."""
+class Weights(StrEnum):
+    """The checkpoints that a run can have."""
+
+    best = "best"
+    last = "last"
+
+
+def command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run: its directory, or its name.")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="A csv, tsv, parquet, npz or idx file; or train, validation, test: the run's own data.",
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write the CSV to this file.")] = None,
+    checkpoint: Annotated[
+        Weights | None, typer.Option(help="Which weights; those of the run's own result if left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    runs_dir: Annotated[Path, typer.Option(help="Where run directories are.")] = Path("runs"),
+) -> None:
+    """Predict with a trained network; preprocessing, weights and class names come from its run.
+
+    The CSV has a line for every row: its number, the prediction, the probability of each class (the score, where the
+    loss gives no probabilities), and the target, where the input has it.
+    """
+    from nnctl.cli.render import Screen, number  # noqa: PLC0415 - NumPy and Rich are not needed for --help
+    from nnctl.experiment.prediction import Predictor  # noqa: PLC0415
+    from nnctl.runs.store import find  # noqa: PLC0415
+
+    predictor = Predictor(find(runs_dir, run), None if checkpoint is None else checkpoint.value)
+    found = predict(predictor, data)
+    for note in found.notes:
+        typer.echo(f"note: {note}", err=True)
+    if out is not None:
+        write_file(out, _csv(predictor, found))
+    if as_json:
+        Screen(as_json=True).document(_document(predictor, found))
+        return
+    if out is None:
+        typer.echo(_csv(predictor, found), nl=False)
+    else:
+        typer.echo(f"wrote {out}: {len(found.rows):,} rows, {predictor.checkpoint} weights of {predictor.run.name}")
+    if found.score is not None:
+        said = ", ".join(f"{name} {number(value)}" for name, value in found.score.items())
+        typer.echo(f"score: {said}", err=out is None)
+
+
+def predict(predictor: Predictor, data: str) -> Prediction:
+    """Predict a part of the run's own data, or the rows of a file."""
+    from nnctl.experiment.prediction import PARTS  # noqa: PLC0415
+
+    for part in PARTS:
+        if data == part:
+            return predictor.of_part(part)
+    return predictor.of_file(data)
+
+
+def _csv(predictor: Predictor, found: Prediction) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    word = "p" if predictor.gives_probabilities else "score"
+    figures = [f"{word}_{name}" for name in found.columns]
+    truth = [] if found.truth is None else _headings("target", found.truth)
+    writer.writerow(["row", *_headings("prediction", found.said), *figures, *truth])
+    for row in _rows(predictor, found):
+        writer.writerow([cell(value) if isinstance(value, str) else value for value in row])
+    return text.getvalue()
+
+
+def _headings(word: str, values: Array) -> list[str]:
+    """Return one heading, or numbered ones for several columns."""
+    several = values.ndim == 2 and values.shape[1] > 1
+    return [f"{word}_{i + 1}" for i in range(values.shape[1])] if several else [word]
+
+
+def _rows(predictor: Predictor, found: Prediction) -> Iterator[list[Any]]:
+    columns = [found.rows.tolist(), *_columns(predictor, found.said), *_columns(predictor, found.figures)]
+    if found.truth is not None:
+        columns += _columns(predictor, found.truth)
+    yield from map(list, zip(*columns, strict=True))
+
+
+def _columns(predictor: Predictor, values: Array) -> list[list[Any]]:
+    """Return the columns as lists: texts, or numbers with no more digits than the network computes with."""
+    if values.dtype.kind == "U":
+        return [values.tolist()]
+    shortest = values.reshape(len(values), -1).astype(predictor.network.dtype).astype(str).astype(float)
+    return [column.tolist() for column in shortest.T]
+
+
+def _document(predictor: Predictor, found: Prediction) -> dict[str, Any]:
+    width = found.said.shape[1] if found.said.ndim == 2 else 1
+    figures = "probabilities" if predictor.gives_probabilities else "scores"
+    predictions = []
+    for row, *rest in _rows(predictor, found):
+        entry: dict[str, Any] = {"row": row, "prediction": rest[0] if width == 1 else rest[:width]}
+        if found.columns:
+            entry[figures] = dict(zip(found.columns, rest[width:], strict=False))
+        if found.truth is not None:
+            entry["target"] = rest[-1] if width == 1 else rest[-width:]
+        predictions.append(entry)
+    return {
+        "run": str(predictor.run.path),
+        "checkpoint": predictor.checkpoint,
+        "predictions": predictions,
+        "score": found.score,
+        "notes": list(found.notes),
+    }

@@ -81,4 +81,4 @@ class Prepared:
     @property
     def outputs(self) -> int:
         """How many classes, or how many values a regression predicts."""
-        return int(self.train.y.shape[1]) if self.classes is None else len(self.classes)
+        return self.preprocessing.outputs

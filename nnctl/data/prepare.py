@@ -67,7 +67,9 @@ def prepare(
     affine = scaling.fit(x, rows["train"])
     if encoder is not None:
         affine = affine.except_where(encoder.is_onehot)
-    y_affine = (target_scaling or NoScaling()).fit(y, rows["train"]) if classes is None else None
+    y_affine = None
+    if classes is None:
+        y_affine = (target_scaling or NoScaling()).fit(y, rows["train"]).spread(y.shape[1:])
     preprocessing = Preprocessing(task, table.features, x.shape[1:], encoder, affine, table.target, classes, y_affine)
 
     def part(chosen: Array) -> Split:

@@ -61,6 +61,14 @@ class Preprocessing:
         """The names of the network's inputs, one-hot columns as ``column=category``."""
         return self.inputs if self.encoder is None else self.encoder.features
 
+    @property
+    def outputs(self) -> int:
+        """How many classes, or how many values a regression predicts."""
+        if self.classes is not None:
+            return len(self.classes)
+        assert self.target_scaling is not None
+        return int(self.target_scaling.center.size)
+
     def transform(self, table: Table, dtype: DTypeLike = np.float32) -> Float:
         r"""Return the network's inputs, shape (N, \*input_shape).
 

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from nnctl.core.arrays import Array, Float
+from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import Component, Items
 from nnctl.data.table import blocks
 
@@ -64,6 +64,10 @@ class Affine:
     def except_where(self, untouched: Array) -> Affine:
         """Return the map that leaves the features marked in `untouched`, bool (D,), as they are."""
         return Affine(np.where(untouched, 0.0, self.center), np.where(untouched, 1.0, self.scale))
+
+    def spread(self, shape: Shape) -> Affine:
+        """Return the same map with a center and a scale of its own for every feature of a row of that shape."""
+        return Affine(np.broadcast_to(self.center, shape), np.broadcast_to(self.scale, shape))
 
     def to_plain(self) -> dict[str, Any]:
         """Return plain JSON values; ``from_plain`` gives back the same bits."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,3 +71,22 @@ def spec(here) -> Path:
     path = here / "spec.yaml"
     path.write_text(IRIS)
     return path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Callable[..., Path]:
+    """Train a spec once a test session, beside the files that it reads, and return its run directory."""
+    made: dict[str, Path] = {}
+
+    def train(text: str, **files: str) -> Path:
+        if text not in made:
+            folder = tmp_path_factory.mktemp("trained")
+            for name, content in {"spec": text, **files}.items():
+                (folder / f"{name}.{'yaml' if name == 'spec' else 'csv'}").write_text(content)
+            with redirect_stdout(io.StringIO()) as out:
+                code = app._run(["train", str(folder / "spec.yaml"), "--no-plot", "--runs-dir", str(folder), "--json"])
+            assert code == 0
+            made[text] = Path(json.loads(out.getvalue())["run"])
+        return made[text]
+
+    return train

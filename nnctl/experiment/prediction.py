@@ -1,0 +1,214 @@
+"""What a trained network says of new rows: the run alone gives preprocessing, weights and names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+
+from nnctl.core.arrays import Array, Float
+from nnctl.core.errors import DataError, SpecError, UsageError
+from nnctl.data.dataset import Split
+from nnctl.data.preprocessing import Preprocessing
+from nnctl.data.reading import read_input
+from nnctl.data.table import PartName, Table
+from nnctl.experiment.assembly import Experiment, lay_out, set_blas_threads
+from nnctl.experiment.saving import load_weights
+from nnctl.experiment.session import data_hash
+from nnctl.nn.layer import ShapeError
+from nnctl.nn.network import Network
+from nnctl.runs.store import Run
+from nnctl.spec.load import LoadedSpec, load_spec
+from nnctl.train.evaluate import Examples, Judge
+
+__all__ = ["Checkpoint", "Prediction", "Predictor"]
+
+Checkpoint = Literal["best", "last"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the network says of N rows.
+
+    Parameters
+    ----------
+    rows : int array (N,)
+        Where each row stands in its file or source, counted from 1.
+    said : array (N,) or (N, outputs)
+        Class names, or values in the target's own units.
+    columns : tuple of str
+        The classes that the columns of `figures` are about; empty for a regression.
+    figures : float array (N, len(columns))
+        Their probabilities, or scores where the loss gives no probabilities.
+    truth : array (N,), (N, outputs) or None
+        The targets of the input, if it has any, as `said`.
+    score : dict or None
+        Loss and metrics, where the input has targets.
+    notes : tuple of str
+        What a person should know.
+    """
+
+    rows: Array
+    said: Array
+    columns: tuple[str, ...]
+    figures: Float
+    truth: Array | None = None
+    score: dict[str, float] | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+class Predictor:
+    """The network of a run, ready to predict.
+
+    Parameters
+    ----------
+    run : Run
+        In any state, if it has a checkpoint.
+    checkpoint : {"best", "last"}, optional
+        Which weights; by default those that the run's own result is about.
+
+    Raises
+    ------
+    DataError
+        A file of the run is missing or damaged, or they do not belong together.
+    """
+
+    def __init__(self, run: Run, checkpoint: Checkpoint | None = None) -> None:
+        self.run = run
+        self.loaded = _spec_of(run)
+        self.spec = self.loaded.spec
+        self.preprocessing = _preprocessing_of(run)
+        self.loss = self.spec.loss
+        self.checkpoint = checkpoint or self._own_checkpoint()
+        self.network = self._network()
+        self.judge = Judge(self.loss, self.spec.metrics or (), self.preprocessing.decode_target)
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the figures are probabilities, and not scores of any size."""
+        return self.loss.output is not None
+
+    def of_file(self, path: str) -> Prediction:
+        """Predict the rows of a file; where it has targets, compare, with every row counting alike in the loss.
+
+        Raises
+        ------
+        DataError
+            The file cannot be read, or its rows are not such as the network was trained on.
+        """
+        table = read_input(path, self.preprocessing, self.spec.data.source)
+        if len(table) == 0:
+            raise DataError(f"{path}: there are no rows.")
+        x = self.preprocessing.transform(table, self.network.dtype)
+        unseen = self.preprocessing.unseen(table)
+        z = self.network.predict(x)
+        notes = self._notes() + ((unseen,) if unseen else ())
+        rows = np.arange(1, len(table) + 1)
+        if table.y is None:
+            return self._prediction(z, rows, notes)
+        try:
+            y = self._targets(table)
+        except DataError as error:
+            return self._prediction(z, rows, (*notes, f"no score: {error}"))
+        examples = Examples(x, self._in_own_units(y), self.loss.encode(y, z.shape[1], x.dtype))
+        return self._prediction(z, rows, notes, self.preprocessing.decode_target(y), self.judge.outputs(z, examples))
+
+    def of_part(self, part: PartName) -> Prediction:
+        """Predict a part of the run's own data, drawn again from the source; the score is that of the run.
+
+        Raises
+        ------
+        UsageError
+            The run's data have no such part.
+        DataError
+            The data are not there any more.
+        """
+        experiment = Experiment(self.loaded)
+        split: Split | None = getattr(experiment.data, part)
+        if split is None:
+            raise UsageError(f"the data of {self.run.path} have no {part} part.")
+        began_with = self.run.record.get("environment", {}).get("data_hash")
+        changed = began_with is not None and began_with != data_hash(experiment.data)
+        notes = self._notes() + (("the data have changed since the run was trained.",) if changed else ())
+        z = self.network.predict(split.x)
+        score = experiment.judge.outputs(z, experiment.examples(split))
+        return self._prediction(z, split.rows + 1, notes, self.preprocessing.decode_target(split.y), score)
+
+    # ------------------------------------------------------------------ the run
+
+    def _own_checkpoint(self) -> Checkpoint:
+        summary = self.run.record.get("summary")
+        if summary is not None:
+            kept: Checkpoint = summary["weights"]
+            return kept
+        has_best = (self.run.path / "checkpoints" / "best.safetensors").exists()
+        return "best" if has_best and self.spec.early_stopping is not None else "last"
+
+    def _network(self) -> Network:
+        pre = self.preprocessing
+        try:
+            outputs = self.loss.outputs(None if pre.classes is None else len(pre.classes), pre.outputs)
+            layout = lay_out(self.spec, pre.input_shape, outputs)
+        except (ShapeError, ValueError) as error:
+            raise DataError(f"{self.run.path}: resolved.yaml and preprocessing.json do not fit: {error}") from None
+        tensors, _ = self.run.load_tensors(self.checkpoint)
+        network = Network(layout, dtype=self.spec.training.dtype, seed=self.spec.seed)
+        load_weights(network, tensors, str(self.run.path))
+        # The bits of a product depend on the threads: the run's own number gives the run's own figures.
+        set_blas_threads(self.run.record.get("environment", {}).get("blas_threads", 1))
+        return network
+
+    def _notes(self) -> tuple[str, ...]:
+        status = self.run.status
+        if status == "done":
+            return ()
+        return (f"the run is {status}; these are its {self.checkpoint} weights so far.",)
+
+    # ------------------------------------------------------------------ targets
+
+    def _targets(self, table: Table) -> Array:
+        """Return class indices, or scaled targets (N, outputs)."""
+        y = self.preprocessing.encode_target(table, self.network.dtype)
+        if y.shape[1:] != (() if self.preprocessing.classes is not None else (self.preprocessing.outputs,)):
+            raise DataError(f"the targets have shape {y.shape}, and the network predicts {self.preprocessing.outputs}.")
+        return y
+
+    def _in_own_units(self, y: Array) -> Array:
+        return y if self.preprocessing.classes is not None else self.preprocessing.decode_target(y)
+
+    def _prediction(
+        self,
+        z: Float,
+        rows: Array,
+        notes: tuple[str, ...],
+        truth: Array | None = None,
+        score: dict[str, float] | None = None,
+    ) -> Prediction:
+        values = self.judge.predictions(z)
+        classes = self.preprocessing.classes
+        if classes is None:
+            return Prediction(rows, values, (), values[:, :0], truth, score, notes)
+        said = self.preprocessing.decode_target(self.loss.labels(z))
+        if values.shape[1] == 1 and self.gives_probabilities:
+            values = np.hstack([1 - values, values])
+        return Prediction(rows, said, classes[-values.shape[1] :], values, truth, score, notes)
+
+
+PARTS: tuple[PartName, ...] = get_args(PartName)
+
+
+def _spec_of(run: Run) -> LoadedSpec:
+    try:
+        return load_spec(run.path / "resolved.yaml")
+    except SpecError as error:
+        raise DataError(f"the run's spec cannot be used. {error}") from None
+
+
+def _preprocessing_of(run: Run) -> Preprocessing:
+    path = run.path / "preprocessing.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read: {error}.") from None
+    return Preprocessing.from_json(text)
