@@ -101,12 +101,16 @@ def _told(error: NnctlError) -> str:
     if not isinstance(error, SpecError):
         return f"error: {error}"
     count = len(error.problems)
-    return f"{error}\n\n{count} mistake{'s' if count > 1 else ''} in {error.source}."
+    sources = dict.fromkeys(problem.source or error.source for problem in error.problems)
+    places = " and ".join("the command line" if source == "command line" else source for source in sources)
+    return f"{error}\n\n{count} mistake{'s' if count > 1 else ''} in {places}."
 
 
 def _say(text: str) -> None:
+    # A value of the spec or a class name of the data may hold what a terminal would obey.
+    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
     with suppress(OSError):  # where nobody is listening the exit code still tells
-        print(text, file=sys.stderr)  # noqa: T201 - messages go to stderr
+        print(shown, file=sys.stderr)  # noqa: T201 - messages go to stderr
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ class Schema(BaseModel):
             return handler(value)
         hints = {key: did_you_mean(key, cls.model_fields, cls._synonyms()) for key in unknown}
         errors = [
-            _error(f"unknown key.{hints[key]}{_or_the_list(cls, hints[key])}", (key,), value[key]) for key in unknown
+            _error(f"{_UNKNOWN}{hints[key]}{_or_the_list(cls, hints[key])}", (key,), value[key]) for key in unknown
         ]
         try:
             handler({key: value[key] for key in value if key in cls.model_fields})
@@ -198,13 +198,16 @@ class Component(Schema):
                 value,
             )
         else:
-            raise cls._refusal(f"must name a {cls.family}: {_listed(cls.members())}. Got {_shown(value)}.", value)
+            article = "an" if cls.family[0] in "aeiou" else "a"
+            raise cls._refusal(
+                f"must name {article} {cls.family}: {_listed(cls.members())}. Got {_shown(value)}.", value
+            )
         member = cls.members().get(name) if isinstance(name, str) else None
         loc = () if isinstance(value, str) else (str(name),)
         if member is None:
             hint = did_you_mean(str(name), cls.members(), cls.synonyms)
             known = "" if hint else f" Known: {_listed(cls.members())}."
-            raise cls._refusal(f"unknown {cls.family} '{name}'.{hint}{known}", value, loc)
+            raise cls._refusal(f"unknown {cls.family} {_shown(name)}.{hint}{known}", value, loc)
         return member._from_fields(fields, loc, value)  # noqa: SLF001 - the same class
 
     @classmethod
@@ -265,17 +268,17 @@ def _shown(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list" if len(repr(value)) > 60 else repr(list(value))
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 _SENTENCES = {
     "missing": "is required and missing.",
-    "greater_than": "must be > {gt:g}.",
-    "greater_than_equal": "must be >= {ge:g}.",
-    "less_than": "must be < {lt:g}.",
-    "less_than_equal": "must be <= {le:g}.",
-    "multiple_of": "must be a multiple of {multiple_of:g}.",
+    "greater_than": "must be > {gt}.",
+    "greater_than_equal": "must be >= {ge}.",
+    "less_than": "must be < {lt}.",
+    "less_than_equal": "must be <= {le}.",
+    "multiple_of": "must be a multiple of {multiple_of}.",
     "int_type": "must be a whole number.",
     "int_from_float": "must be a whole number.",
     "float_type": "must be a number.",
@@ -290,6 +293,7 @@ _SENTENCES = {
     "too_short": "must have at least {min_length} item(s).",
     "too_long": "must have at most {max_length} item(s).",
     "string_too_short": "must not be empty.",
+    "string_too_long": "must have at most {max_length} character(s).",
     "string_pattern_mismatch": "must match {pattern}.",
 }
 
@@ -302,23 +306,33 @@ def sentence(error: Mapping[str, Any]) -> str:
     if kind == "missing":
         return _SENTENCES[kind]
     template = _SENTENCES.get(kind)
-    said = (
-        template.format(**error.get("ctx", {})) if template else f"{str(error['msg']).removeprefix('Value error, ')}."
-    )
-    return f"{said} Got {_shown(found)}."
+    if template is None:
+        return f"{str(error['msg']).removeprefix('Value error, ')}. Got {_shown(found)}."
+    limits = {name: f"{value:g}" if isinstance(value, float) else value for name, value in error.get("ctx", {}).items()}
+    return f"{template.format(**limits)} Got {_shown(found)}."
 
 
 def problems_of(error: ValidationError) -> list[tuple[Loc, str]]:
     """Return every mistake in a validation error as its path and its sentence.
 
-    The branches of a union that were tried for one value are told as one sentence.
+    The branches of a union that were tried for one value are told as one sentence. A mistake within a value is told
+    instead of one about the value as a whole, which is then no list of the right length, or no branch of a union,
+    because of it.
     """
     told: dict[Loc, list[str]] = {}
     for entry in error.errors(include_url=False):
-        told.setdefault(_without_branches(entry["loc"]), []).append(sentence(entry))
-    return [(loc, _merged(sentences)) for loc, sentences in told.items()]
+        loc, said = entry["loc"], sentence(entry)
+        is_key = said.startswith(_UNKNOWN)
+        path = (*_without_branches(loc[:-1]), loc[-1]) if is_key else _without_branches(loc)
+        told.setdefault(path, []).append(said)
+    return [
+        (path, _merged(sentences))
+        for path, sentences in told.items()
+        if not path or not any(inner[: len(path)] == path and inner != path for inner in told)
+    ]
 
 
+_UNKNOWN = "unknown key."
 _BRANCHES = (
     "function-",
     "literal[",

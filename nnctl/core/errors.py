@@ -71,7 +71,7 @@ class Problem:
     @property
     def dotted(self) -> str:
         """The path as one writes it on the command line, ``architecture.2.dropout.rate``."""
-        return ".".join(str(part) for part in self.path)
+        return ".".join(part if isinstance(part, str) and part.isprintable() else repr(part) for part in self.path)
 
 
 class SpecError(NnctlError):

@@ -12,12 +12,17 @@ from pydantic import ValidationError
 
 from nnctl.core.component import Loc, problems_of
 from nnctl.core.errors import SpecError
+from nnctl.nn.compose import Repeat, Sequential
+from nnctl.nn.layer import Layer
 from nnctl.spec import yaml
 from nnctl.spec.model import EarlyStopping, Spec
 from nnctl.spec.overrides import apply
 from nnctl.train.metrics import check_task
 
 __all__ = ["LoadedSpec", "load_spec", "parse_spec", "resolved_text"]
+
+MAX_LAYERS = 10_000
+"""With what `repeat` makes of them; far more than can be trained, and laid out in half a second."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,18 @@ class LoadedSpec:
         return SpecError(yaml.to_problems(self.document, [(path, message)]), self.document.source)
 
     def with_seed(self, seed: int) -> LoadedSpec:
-        """Return the same spec with another seed."""
-        return replace(self, spec=self.spec.model_copy(update={"seed": seed}))
+        """Return the same spec with another seed.
+
+        Raises
+        ------
+        SpecError
+            Where it is out of range.
+        """
+        try:
+            spec = Spec.model_validate({**dict(self.spec), "seed": seed})
+        except ValidationError as error:
+            raise self.error(*problems_of(error)[0]) from None
+        return replace(self, spec=spec)
 
 
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> LoadedSpec:
@@ -88,11 +103,16 @@ def parse_spec(document: yaml.Document) -> Spec:
         spec = Spec.model_validate(document.data)
     except ValidationError as error:
         mistakes += [(path, message) for path, message in problems_of(error) if not _below(path, emptied)]
-        raise SpecError(yaml.to_problems(document, mistakes), document.source) from None
+        raise _refusal(document, mistakes) from None
     mistakes += list(_contradictions(spec))
     if mistakes:
-        raise SpecError(yaml.to_problems(document, mistakes), document.source)
+        raise _refusal(document, mistakes)
     return spec
+
+
+def _refusal(document: yaml.Document, mistakes: Sequence[tuple[Loc, str]]) -> SpecError:
+    problems = yaml.to_problems(document, mistakes)
+    return SpecError(sorted(problems, key=lambda p: (p.line or 0, p.column or 0)), document.source)
 
 
 def resolved_text(spec: Spec) -> str:
@@ -122,14 +142,27 @@ def _below(path: Loc, parents: set[Loc]) -> bool:
 
 def _contradictions(spec: Spec) -> Iterator[tuple[Loc, str]]:
     """Yield what is wrong between sections that are each in order."""
+    layers = _count(spec.architecture)
+    if layers > MAX_LAYERS:
+        yield ("architecture",), f"must have at most {MAX_LAYERS:,} layers, repetitions counted. Got {layers:,}."
     if spec.training.epochs is not None and spec.training.steps is not None:
         yield ("training", "steps"), "stands beside epochs: give one of the two."
     for i, message in check_task(spec.metrics or (), spec.loss.task, probabilities=spec.loss.output is not None):
         yield ("metrics", i), message
     stopping = spec.early_stopping or EarlyStopping()
-    if stopping.monitor is not None and not re.match(r"^(train|val)_\w+$", stopping.monitor):
-        hint = f" Did you mean 'val_{stopping.monitor}'?" if not stopping.monitor.startswith("test") else ""
+    if stopping.monitor is not None and not re.fullmatch(r"(train|val)_\w+", stopping.monitor):
+        figure = stopping.monitor.removeprefix("test_")
+        hint = f" Did you mean 'val_{figure}'?" if re.fullmatch(r"\w+", figure) else ""
         yield (
             ("early_stopping", "monitor"),
             f"must begin with 'train_' or 'val_', such as val_loss. Got '{stopping.monitor}'.{hint}",
         )
+
+
+def _count(layers: Sequence[Layer]) -> int:
+    """Return how many layers an architecture has in all, composites included."""
+    total = 0
+    for layer in layers:
+        within = _count(layer.layers) if isinstance(layer, Sequential) else 0
+        total += 1 + within * (layer.times if isinstance(layer, Repeat) else 1)
+    return total
