@@ -1,5 +1,72 @@
-"""."""
+"""`nnctl init`: a first spec for a data set."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnctl.cli.words import write_file
+from nnctl.core.errors import NnctlError, UsageError
+
+__all__ = ["command", "init"]
 
 
-def command() -> None:
-    """Not written."""
+def command(
+    source: Annotated[
+        str, typer.Argument(help="A data set by name (iris, moons, mnist, ...), or a csv, tsv, parquet or npz file.")
+    ] = "digits",
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The spec to write.")] = Path("spec.yaml"),
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column of a file to predict; guessed if left out.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a spec that is there.")] = False,
+) -> None:
+    """Write a first spec for a data set, with comments that explain the choices; then: nnctl train."""
+    if out.exists() and not force:
+        raise UsageError(f"{out} is there already. Name another with -o, or replace it with --force.")
+    for line in init(source, out, target):
+        typer.echo(line)
+
+
+def init(source: str, out: Path, target: str | None = None) -> list[str]:
+    """Write a spec that fits a data set, and return what a person should know about it.
+
+    Raises
+    ------
+    UsageError
+        There is no such data set, file or column.
+    DataError
+        The data cannot be learned from.
+    DiskError
+        The spec cannot be written.
+    """
+    from nnctl.experiment.inspection import look_at  # noqa: PLC0415 - NumPy is not needed for --help
+    from nnctl.experiment.starter import starter_spec  # noqa: PLC0415
+
+    found = look_at(source, out.parent, target)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("-._") or "run"
+    asked = f"nnctl init {source}" + (f" --target {target}" if target else "")
+    write_file(out, starter_spec(found, name, asked))
+    what = f"{found.classes} classes" if found.classes else "a regression"
+    lines = [f"wrote {out}: {what}, {found.rows:,} rows, {found.features:,} columns"]
+    lines += [f"note: {remark}" for remark in found.remarks]
+    trouble = _trouble(out)
+    if trouble:
+        return [*lines, f"note: it cannot be trained yet. {trouble}"]
+    here = "" if out == Path("spec.yaml") else f" {out}"
+    return [*lines, f"next: nnctl train{here}"]
+
+
+def _trouble(path: Path) -> str | None:
+    """Return what still keeps the spec from being trained, such as data that are not here yet."""
+    from nnctl.experiment.assembly import Experiment  # noqa: PLC0415
+    from nnctl.spec.load import load_spec  # noqa: PLC0415
+
+    try:
+        Experiment(load_spec(path))
+    except NnctlError as error:
+        return str(error)
+    return None
