@@ -157,7 +157,7 @@ def test_a_header_that_claims_more_than_the_memory_is_refused_at_once(tmp_path):
 
 def test_an_archive_that_unpacks_to_more_than_the_memory_is_refused(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros(100_000))
-    monkeypatch.setattr(memory, "available", lambda: 10_000)
+    monkeypatch.setattr(memory, "available_memory", lambda: 10_000)
     with pytest.raises(DataError, match=r"GB of memory are left"):
         read_npz(tmp_path / "a.npz")
 
