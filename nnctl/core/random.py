@@ -36,8 +36,10 @@ def bits(seed: int, purpose: str, *counters: int) -> np.random.Philox:
     """
     if len(counters) > 3:
         raise ValueError("a stream has at most three counters")
-    position = [0, *counters, *(0,) * (3 - len(counters))]
-    return np.random.Philox(key=[seed, _key(purpose)], counter=position)
+    # As arrays: NumPy makes floats of a list in which some numbers are beyond 2**63, and half of the keys are.
+    key = np.array([seed, _key(purpose)], np.uint64)
+    position = np.array([0, *counters, *(0,) * (3 - len(counters))], np.uint64)
+    return np.random.Philox(key=key, counter=position)
 
 
 def stream(seed: int, purpose: str, *counters: int) -> np.random.Generator:

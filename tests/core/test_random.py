@@ -1,0 +1,73 @@
+"""Streams are pure functions of seed, purpose and position; their bits are fixed for good."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnctl.core.random import bits, stream
+
+seeds = st.integers(0, 2**64 - 1)
+purposes = st.text(max_size=30)
+positions = st.lists(st.integers(0, 2**40), max_size=3)
+
+KNOWN_INIT = ["0x1d04efd0456b2dfb", "0xe02301f685748a97", "0x60295d9905d8e4fc", "0x71cbd83a3af43208"]
+KNOWN_WEIGHTS = ["0x6a646ac8bdc71e57", "0xccb96ac250c86d7c"]
+KNOWN_PERMUTATION = [2, 4, 0, 7, 8, 6, 1, 9, 3, 5]
+
+
+def test_the_bits_are_those_that_every_run_so_far_was_made_with():
+    assert [hex(word) for word in bits(0, "init").random_raw(4)] == KNOWN_INIT
+    assert [hex(word) for word in bits(2**62 + 1, "init/0.dense.W", 7, 3).random_raw(2)] == KNOWN_WEIGHTS
+    assert stream(1, "shuffle", 5).permutation(10).tolist() == KNOWN_PERMUTATION
+
+
+@given(seeds, purposes, positions)
+def test_a_stream_is_a_function_of_its_key_and_position(seed, purpose, counters):
+    first = stream(seed, purpose, *counters)
+    stream(seed, "something else").random(3)
+    np.testing.assert_array_equal(
+        first.integers(2**63, size=8), stream(seed, purpose, *counters).integers(2**63, size=8)
+    )
+
+
+@given(seeds, purposes, positions)
+def test_a_position_left_out_is_zero(seed, purpose, counters):
+    filled = [*counters, *(0,) * (3 - len(counters))]
+    assert bits(seed, purpose, *counters).random_raw() == bits(seed, purpose, *filled).random_raw()
+
+
+def test_the_largest_seeds_have_streams_of_their_own():
+    for purpose in ("init/0.dense.W", "init"):  # a key above 2**63, and one below
+        assert len({bits(2**62 + i, purpose).random_raw() for i in range(100)}) == 100
+
+
+def test_streams_of_other_seeds_purposes_and_positions_share_no_number():
+    keys = [
+        (seed, purpose, *at) for seed in (0, 1, 2) for purpose in ("init", "split") for at in ((), (1,), (2,), (0, 1))
+    ]
+    drawn = {key: set(bits(*key).random_raw(1000).tolist()) for key in keys}
+    assert all(len(numbers) == 1000 for numbers in drawn.values())
+    assert all(not drawn[a] & drawn[b] for a, b in combinations(keys, 2))
+
+
+def test_a_long_stream_does_not_run_into_the_next_position():
+    generator = bits(0, "init")
+    generator.advance(2**62)  # far beyond what any use draws
+    assert generator.state["state"]["counter"].tolist()[1:] == [0, 0, 0]
+    assert bits(0, "init", 1).state["state"]["counter"].tolist() == [0, 1, 0, 0]
+
+
+def test_more_than_three_positions_are_refused():
+    with pytest.raises(ValueError, match="at most three"):
+        bits(0, "init", 1, 2, 3, 4)
+
+
+def test_the_numbers_are_uniform():
+    numbers = stream(0, "init").random(100_000)
+    assert abs(numbers.mean() - 0.5) < 0.005
+    assert abs(numbers.var() - 1 / 12) < 0.002
