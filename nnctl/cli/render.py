@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nnctl.experiment.session import Session
     from nnctl.train.loop import Epoch
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "duration", "number", "size"]
 
 _SHOWN_EPOCHS = 8
 _NO_FIGURES = ("epoch", "step", "seconds", "best", "penalty", "grad_norm_max", "samples_per_second", "lr", "grad_norm")
@@ -121,6 +121,38 @@ class Screen:
         for note in data.notes:
             self.note(f"note    {note}")
 
+    # ------------------------------------------------------------------ downloads
+
+    @contextmanager
+    def fetching(self) -> Iterator[Callable[[str, int, int | None], None]]:
+        """Show downloads: a bar for each file on a terminal, else a line when one is whole."""
+        if not self.console.is_terminal:
+            yield self._fetched
+            return
+        from rich.progress import (  # noqa: PLC0415 - 40 ms, which other commands need not wait for
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TaskID,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console) as bars:
+            tasks: dict[str, TaskID] = {}
+
+            def show(name: str, have: int, total: int | None) -> None:
+                if name not in tasks:
+                    tasks[name] = bars.add_task(name)
+                bars.update(tasks[name], completed=have, total=total)
+
+            yield show
+
+    def _fetched(self, name: str, have: int, total: int | None) -> None:
+        if have == total:
+            self.note(f"fetched {name} ({size(have)})")
+
     # ------------------------------------------------------------------ architecture
 
     def architecture(self, experiment: Experiment) -> None:
@@ -145,8 +177,8 @@ class Screen:
         """Show what the training will hold in memory."""
         needed = experiment.memory
         self.note(
-            f"memory  {_size(needed.total)}: data {_size(needed.data)}, parameters with gradient and optimizer "
-            f"{_size(needed.parameters)}, activations {_size(needed.activations)}"
+            f"memory  {size(needed.total)}: data {size(needed.data)}, parameters with gradient and optimizer "
+            f"{size(needed.parameters)}, activations {size(needed.activations)}"
         )
 
 
@@ -214,7 +246,8 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
+    """Return a number of bytes as a person reads it."""
     return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 import nnctl
-from nnctl.core.component import Items, Schema, did_you_mean, problems_of
+from nnctl.core.component import Items, PositiveInt, Schema, did_you_mean, problems_of
 from nnctl.core.errors import DataError
 
 __all__ = ["Card", "CardFile", "card_names", "data_folder", "read_card"]
@@ -25,6 +25,8 @@ class CardFile(Schema):
     """SHA-256, in hexadecimal."""
     hash_of: Literal["file", "content"] = "file"
     """Of the file as it is, or of what is inside its gzip wrapping, which differs from mirror to mirror."""
+    bytes: PositiveInt | None = None
+    """How long it is; mirrors that wrap the same content in other gzip files differ a little."""
     urls: Annotated[Items[Annotated[str, Field(pattern=r"^https?://")]], Field(min_length=1)]
     """Where it can be had; the first that answers is taken."""
 
