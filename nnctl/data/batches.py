@@ -51,6 +51,7 @@ class Batches:
         self._gathers = self.shuffled and x.nbytes <= GATHERED_BYTES
         self._epoch_x = np.empty_like(x) if self._gathers else x
         self._batch_x = np.empty((rows, *x.shape[1:]), x.dtype) if self.shuffled and not self._gathers else None
+        self._order: tuple[int, Array] = (-1, np.empty(0))
         self._views = [
             Batch(self._epoch_x[a:b], self._epoch_t[a:b], None if w is None else self._epoch_w[a:b], a, b)  # type: ignore[index]
             for a, b in self.bounds
@@ -61,8 +62,12 @@ class Batches:
 
     def order(self, epoch: int) -> Array:
         """Return the order of the rows in an epoch, counted from 0."""
-        n = len(self.x)
-        return stream(self.seed, "shuffle", epoch).permutation(n) if self.shuffled else np.arange(n)
+        known, order = self._order
+        if known != epoch:
+            n = len(self.x)
+            order = stream(self.seed, "shuffle", epoch).permutation(n) if self.shuffled else np.arange(n)
+            self._order = epoch, order
+        return order
 
     def targets(self) -> tuple[Float, Float | None]:
         """Return the targets and weights of the current epoch, in its order."""

@@ -127,7 +127,7 @@ class InputGradientWithTheWrongSign(Dense):
 @seeded(ADJOINT, shape=(3, 4), units=2)
 class KernelGradientOfTheLastTimeStepAlone(Dense):
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
-        x = ctx.saved
+        x = ctx.saved.reshape(*dy.shape[:-1], -1)
         dx = super().backward(p, g, dy, ctx)
         np.dot(x[:, -1].T, dy[:, -1], out=g.W)
         return dx
