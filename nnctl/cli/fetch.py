@@ -33,8 +33,10 @@ def command(
         return
     if from_dir is not None:
         raise UsageError("--from needs the name of a data set.")
+    from nnctl.cli.render import Screen  # noqa: PLC0415 - Rich is not needed for --help
+
     for line in _listing(folder):
-        typer.echo(line)
+        Screen().note(line)
 
 
 def fetch_by_card(name: str, from_dir: Path | None = None, root: Path | None = None) -> None:
@@ -55,13 +57,14 @@ def fetch_by_card(name: str, from_dir: Path | None = None, root: Path | None = N
 
     _refuse_unknown(name)
     card = read_card(name)
-    typer.echo(f"{name}: {card.title}")
-    typer.echo(f"licence {card.licence}")
-    with Screen().fetching() as progress:
+    screen = Screen()
+    screen.note(f"{name}: {card.title}")
+    screen.note(f"licence {card.licence}")
+    with screen.fetching() as progress:
         paths = fetch(card, _folder(name, root), from_dir=from_dir, progress=progress)
-    typer.echo(f"here    {paths[0].parent} ({', '.join(path.name for path in paths)})")
+    screen.note(f"here    {paths[0].parent} ({', '.join(path.name for path in paths)})")
     where = "" if root is None else f", where NNCTL_DATASETS={root} is set"
-    typer.echo(f"now a spec can say  source: {name}{where}")
+    screen.note(f"now a spec can say  source: {name}{where}")
 
 
 def _refuse_unknown(name: str) -> None:

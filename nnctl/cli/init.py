@@ -27,8 +27,11 @@ def command(
     """Write a first spec for a data set, with comments that explain the choices; then: nnctl train."""
     if out.exists() and not force:
         raise UsageError(f"{out} is there already. Name another with -o, or replace it with --force.")
+    from nnctl.cli.render import Screen  # noqa: PLC0415 - Rich is not needed for --help
+
+    screen = Screen()
     for line in init(source, out, target):
-        typer.echo(line)
+        screen.note(line)
 
 
 def init(source: str, out: Path, target: str | None = None) -> list[str]:

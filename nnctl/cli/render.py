@@ -63,7 +63,7 @@ class Screen:
         if self.silent:
             yield lambda _epoch: None
             return
-        self._head(session)
+        self.head(session.experiment)
         if not self.console.is_terminal:
             yield lambda epoch: self.console.print(_line(epoch, session))
             return
@@ -107,8 +107,8 @@ class Screen:
             table.add_row(name, *(number(figure) for figure in figures))
         self.console.print(table)
 
-    def _head(self, session: Session) -> None:
-        experiment = session.experiment
+    def head(self, experiment: Experiment) -> None:
+        """Say what is trained on what."""
         data = experiment.data
         parts = [("train", data.train), ("validation", data.validation), ("test", data.test)]
         rows = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)

@@ -91,6 +91,7 @@ def show_network(loaded: LoadedSpec, screen: Screen) -> dict[str, Any]:
     experiment = Experiment(loaded)
     experiment.monitor  # noqa: B018 - refused where it is not recorded
     experiment.examples(experiment.data.train)  # so are row weights that are none
+    screen.head(experiment)
     screen.architecture(experiment)
     screen.memory(experiment)
     return {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from rich.console import Console
 
+from nnctl.cli.render import Screen
 from nnctl.data import cards
 
 ROWS = b"x,y\n" + b"".join(b"%d,%d\n" % (i, i % 2) for i in range(60))
@@ -67,6 +70,17 @@ def test_a_data_set_is_fetched_into_datasets_and_a_spec_reads_it(nnctl, here, ca
     assert "licence free" in out
     (here / "spec.yaml").write_text("data: {source: toy}\narchitecture: [dense: outputs]\nloss: cross_entropy\n")
     assert nnctl("validate").code == 0
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_is(card):
+    screen = Screen()
+    screen.console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with screen.fetching() as progress:
+        progress("[red]rows.csv", 250_000, 1_000_000)
+        progress("[red]rows.csv", 500_000, 1_000_000)
+    shown = screen.console.file.getvalue()
+    assert "[red]rows.csv" in shown
+    assert "0.5/1.0 MB" in shown
 
 
 def test_it_can_be_kept_elsewhere(nnctl, here, card, monkeypatch):

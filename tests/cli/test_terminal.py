@@ -123,7 +123,7 @@ COMMAND_LINES = [
     ["explain"],
     ["init", "wine", "-o", "w.yaml"],
 ]
-every_line = pytest.mark.parametrize("arguments", COMMAND_LINES, ids=lambda arguments: "-".join(arguments))
+every_line = pytest.mark.parametrize("arguments", COMMAND_LINES, ids="-".join)
 
 
 @every_line
@@ -176,4 +176,4 @@ def test_markup_in_names_is_shown_as_it_is(nnctl, here):
 def test_json_is_the_same_on_a_terminal(spec):
     shown = in_terminal("validate", spec, "--json", columns=40)
     assert json.loads(shown)["ok"] is True
-    assert IRIS == spec.read_text()
+    assert spec.read_text() == IRIS

@@ -14,7 +14,7 @@ from nnctl.spec.load import load_spec, parse_spec, resolved_text
 from nnctl.spec.model import Spec
 from nnctl.spec.schema import families, json_schema
 
-EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
+EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").rglob("*.yaml"))
 
 LEAST = """
 data: {source: iris}
