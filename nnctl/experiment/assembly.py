@@ -178,8 +178,9 @@ class Experiment:
             raise self.loaded.error(
                 ("architecture", *_spec_path(self.layout, largest)),
                 f"the network needs {_gigabytes(still_to_come)} of memory "
-                f"({_gigabytes(needed.parameters)} for {self.layout.size:,} parameters, their gradients and the optimizer, "
-                f"{_gigabytes(needed.activations)} for the activations of a batch); {_gigabytes(free)} are free. "
+                f"({_gigabytes(needed.parameters)} for {self.layout.size:,} parameters, their gradients and the "
+                f"optimizer, {_gigabytes(needed.activations)} for the activations of a batch); "
+                f"{_gigabytes(free)} are free. "
                 f"Make layers or the batch smaller.",
             )
 

@@ -16,12 +16,12 @@ from nnctl.data.dataset import Prepared
 from nnctl.experiment.assembly import Experiment, set_blas_threads
 from nnctl.experiment.saving import restore_training, save_best, save_training
 from nnctl.runs.environment import environment
-from nnctl.runs.store import Run
-from nnctl.spec.load import load_spec, resolved_text
+from nnctl.runs.store import Run, Status
+from nnctl.spec.load import LoadedSpec, load_spec, resolved_text
 from nnctl.train.loop import Epoch, Pause, fit
 from nnctl.train.step import NotFinite, first_not_finite
 
-__all__ = ["CHECKPOINT_SECONDS", "Session", "data_hash"]
+__all__ = ["CHECKPOINT_SECONDS", "Session", "data_hash", "train_spec"]
 
 CHECKPOINT_SECONDS = 10.0
 """The most that a killed run loses."""
@@ -172,8 +172,9 @@ class Session:
 
     def _note_failure(self, error: BaseException) -> None:
         said = str(error) if isinstance(error, NnctlError) else f"{type(error).__name__}: {error}"
+        status: Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(NnctlError):  # a disk that made it fail cannot take the note either; the error is on its way
-            self.run.set_status("failed", error=said)
+            self.run.set_status(status, error=said)
 
     def _save(self) -> None:
         save_training(self.run, self.learner, self.batches, self.progress)
@@ -217,6 +218,28 @@ class Session:
             "spec_hash": blake2b(resolved_text(experiment.spec).encode(), digest_size=16).hexdigest(),
             "data_hash": data_hash(experiment.data),
         }
+
+
+def train_spec(spec: str | Path | LoadedSpec, runs_dir: str | Path = "runs") -> Session:
+    """Train a spec to its end and return the session: its `summary`, its `run`, and its network in `learner`.
+
+    Parameters
+    ----------
+    spec : str, Path or LoadedSpec
+        The YAML file; or what `load_spec` returned, where something in it is to be changed.
+    runs_dir : str or Path
+        The folder that the run directory is made in.
+
+    Raises
+    ------
+    NnctlError
+        The one for what went wrong; see `nnctl.core.errors`.
+    """
+    loaded = spec if isinstance(spec, LoadedSpec) else load_spec(spec)
+    session = Session.start(Experiment(loaded), Path(runs_dir))
+    for _ in session.epochs():
+        pass
+    return session
 
 
 def data_hash(data: Prepared) -> str:

@@ -64,12 +64,12 @@ class LoadedSpec:
         return replace(self, spec=spec)
 
 
-def load_spec(path: Path, overrides: Sequence[str] = ()) -> LoadedSpec:
+def load_spec(path: str | Path, overrides: Sequence[str] = ()) -> LoadedSpec:
     """Read a spec and check all of it that can be checked without its data.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The YAML file.
     overrides : sequence of str
         ``key=value`` from the command line; they pass through the same checks.
@@ -79,6 +79,7 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> LoadedSpec:
     SpecError
         With every mistake, each with its line.
     """
+    path = Path(path)
     document = yaml.load(path)
     if "name" not in document.data:
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")[:80]
