@@ -104,7 +104,7 @@ class Experiment:
             dtype=np.dtype(spec.training.dtype),
             base=loaded.base,
         )
-        self.loss: Loss = spec.loss.settled(self.data.train.y)
+        self.loss = self._loss()
         self.outputs = self._outputs()
         self.layout = self._layout()
         self.batch_rows = self._batch_rows()
@@ -112,6 +112,12 @@ class Experiment:
         self._check_memory()
 
     # ------------------------------------------------------------------ what the spec leaves to the data
+
+    def _loss(self) -> Loss:
+        try:
+            return self.spec.loss.settled(self.data.train.y, self.data.classes or ())
+        except ValueError as error:
+            raise self.loaded.error(("loss", self.spec.loss.name, "class_weight"), str(error)) from None
 
     def _outputs(self) -> int:
         classes = None if self.data.classes is None else len(self.data.classes)

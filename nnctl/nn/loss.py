@@ -15,13 +15,13 @@ softmax and sigmoid, which is stable at any size and gives the gradient p - t. S
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from nnctl.core.arrays import Array, Float
-from nnctl.core.component import Component, Items, NonNegative
+from nnctl.core.component import Component, Items, NonNegative, did_you_mean
 from nnctl.core.errors import DataError
 
 __all__ = ["Classification", "Loss", "Regression"]
@@ -97,8 +97,14 @@ class Loss(Component, family="loss"):
         """Return the predicted class indices (N,)."""
         raise TypeError(f"{self.name} predicts numbers and has no classes.")
 
-    def settled(self, y: Array) -> Self:  # noqa: ARG002 - class weights depend on it
-        """Return the loss with all that depends on the training set decided, from its targets `y`."""
+    def settled(self, y: Array, classes: Sequence[str] = ()) -> Self:  # noqa: ARG002 - class weights depend on it
+        """Return the loss with all that depends on the training set decided: its targets `y`, the classes' names.
+
+        Raises
+        ------
+        ValueError
+            Where the loss names a class that is not there.
+        """
         return self
 
     def weights(self, y: Array, sample_weight: Float | None, dtype: Any) -> Float | None:
@@ -165,9 +171,9 @@ class Regression(Loss):
 class Classification(Loss):
     """A loss of class scores; two classes may share one score, positive for class 1."""
 
-    class_weight: Literal["balanced"] | dict[int, NonNegative] | Items[NonNegative] | None = None
-    """Weight of each class: ``balanced`` (N / (K N_k), so that every class counts alike), a mapping of class indices to
-    weights (1 for those left out), or a list with one for each class."""
+    class_weight: Literal["balanced"] | dict[str, NonNegative] | Items[NonNegative] | None = None
+    """Weight of each class: ``balanced`` (N / (K N_k), so that every class counts alike), a mapping of class names to
+    weights (1 for those left out), or a list with one for each class in their order."""
 
     field_synonyms: ClassVar[Mapping[str, str]] = {
         "class_weights": "class_weight",
@@ -185,12 +191,9 @@ class Classification(Loss):
         """Return the number of scores for that many classes."""
         if classes is None:
             raise ValueError(f"{self.name} needs classes to tell apart, and the target is a number. Use mse.")
-        named = () if self.class_weight is None or self.class_weight == "balanced" else self.class_weight
-        wrong = [k for k in named if not 0 <= k < classes] if isinstance(named, dict) else []
-        if wrong:
-            raise ValueError(f"class_weight names class {wrong[0]}, but the classes are 0 to {classes - 1}.")
-        if isinstance(named, tuple) and named and len(named) != classes:
-            raise ValueError(f"class_weight needs one weight for each of the {classes} classes. Got {len(named)}.")
+        if isinstance(self.class_weight, tuple) and len(self.class_weight) != classes:
+            found = len(self.class_weight)
+            raise ValueError(f"class_weight needs one weight for each of the {classes} classes. Got {found}.")
         return self._scores(classes)
 
     def encode(self, y: Array, outputs: int, dtype: Any) -> Float:
@@ -216,24 +219,30 @@ class Classification(Loss):
         """Return the class with the highest score; with one score, class 1 where it is positive."""
         return z.argmax(axis=1) if z.shape[1] > 1 else (z[:, 0] > 0).astype(np.intp)
 
-    def settled(self, y: Array) -> Self:
-        """Return the loss with `balanced` turned into numbers by the class counts of the training set."""
-        if self.class_weight != "balanced":
+    def settled(self, y: Array, classes: Sequence[str] = ()) -> Self:
+        """Return the loss with one number for each class, from their counts in the training set or from their names."""
+        named = self.class_weight
+        if named is None or isinstance(named, tuple):
             return self
-        counts = np.bincount(self._indices(y))
-        present = counts > 0
-        weight = np.where(present, len(y) / (present.sum() * np.maximum(counts, 1)), 1.0)
-        return self.model_copy(update={"class_weight": dict(enumerate(weight.tolist()))})
+        counts = np.bincount(self._indices(y), minlength=len(classes))
+        if named == "balanced":
+            present = counts > 0
+            weight = np.where(present, len(y) / (present.sum() * np.maximum(counts, 1)), 1.0).tolist()
+        else:
+            known = classes or [str(k) for k in range(len(counts))]
+            wrong = [name for name in named if name not in known]
+            if wrong:
+                hint = did_you_mean(wrong[0], known) or f" Classes: {', '.join(known)}."
+                raise ValueError(f"class_weight names '{wrong[0]}', which is no class.{hint}")
+            weight = [named.get(name, 1.0) for name in known]
+        return self.model_copy(update={"class_weight": tuple(weight)})
 
     def _raw_weights(self, y: Array, sample_weight: Float | None) -> Float | None:
         by_row = super()._raw_weights(y, sample_weight)
-        named = self.settled(y).class_weight
-        if named is None:
+        weight = self.settled(y).class_weight
+        if weight is None:
             return by_row
-        assert not isinstance(named, str)
-        known = named if isinstance(named, dict) else dict(enumerate(named))
-        classes, index = np.unique(self._indices(y), return_inverse=True)
-        by_class = np.array([known.get(int(k), 1.0) for k in classes])[index]
+        by_class: Float = np.asarray(weight, np.float64)[self._indices(y)]
         return by_class if by_row is None else by_class * by_row
 
     def _indices(self, y: Array) -> Array:

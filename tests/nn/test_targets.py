@@ -94,7 +94,6 @@ def test_the_width_of_the_last_layer_follows_from_data_and_loss(name, classes, w
     [
         ("binary_cross_entropy", 3, "there are 3. Use cross_entropy."),
         ("cross_entropy", None, "the target is a number. Use mse."),
-        ({"cross_entropy": {"class_weight": {3: 2.0}}}, 3, "names class 3, but the classes are 0 to 2"),
         ({"cross_entropy": {"class_weight": [1.0, 2.0]}}, 3, "each of the 3 classes. Got 2."),
     ],
 )
@@ -143,8 +142,16 @@ def test_settled_weights_are_those_of_the_training_set_on_every_split():
     assert loss.settled(validation) is loss
 
 
+def test_class_weights_go_by_the_names_of_the_classes():
+    loss = Loss.parse({"cross_entropy": {"class_weight": {"lynx": 4.0}}})
+    y = np.array([0, 1, 1, 1])
+    assert loss.settled(y, ("cat", "lynx")).class_weight == (1.0, 4.0)
+    with pytest.raises(ValueError, match="names 'lynx', which is no class. Classes: cat, dog"):
+        loss.settled(y, ("cat", "dog"))
+
+
 def test_class_weights_multiply_sample_weights():
-    loss = Loss.parse({"cross_entropy": {"class_weight": {1: 3.0}}})
+    loss = Loss.parse({"cross_entropy": {"class_weight": {"1": 3.0}}})
     w = loss.weights(np.array([0, 1, 2]), np.array([1.0, 1.0, 2.0]), np.float64)
     np.testing.assert_allclose(w, np.array([1, 3, 2]) / 2)
 
