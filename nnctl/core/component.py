@@ -67,7 +67,7 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     field_synonyms: ClassVar[Mapping[str, str]] = {}
-    """What other frameworks call a field -> the field."""
+    """What other frameworks call a field -> the field, or a field within it: ``training.epochs``."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -96,7 +96,8 @@ class Schema(BaseModel):
     def _synonyms(cls) -> dict[str, str]:
         merged: dict[str, str] = {}
         for base in reversed(cls.__mro__):
-            merged |= {k: v for k, v in base.__dict__.get("field_synonyms", {}).items() if v in cls.model_fields}
+            ours = base.__dict__.get("field_synonyms", {})
+            merged |= {word: field for word, field in ours.items() if field.split(".")[0] in cls.model_fields}
         return merged
 
     @classmethod
