@@ -80,7 +80,7 @@ class Screen:
         kept = f"best epoch {best}" if summary["weights"] == "best" else f"last epoch {summary['epochs']}"
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         figures = list(next(iter(summary["metrics"].values())))
-        table.add_column(f"weights of {kept}")
+        table.add_column(f"seed {session.experiment.spec.seed}, {kept}")
         for name in figures:
             table.add_column(name, justify="right")
         for part, values in summary["metrics"].items():

@@ -33,13 +33,13 @@ class Session:
     Parameters
     ----------
     experiment : Experiment
-    run : Run
-        A fresh directory, or one to go on with.
+    run : callable
+        Returns the run directory, a fresh one or one to go on with. It is called last, so that what cannot be trained
+        leaves no directory behind.
     """
 
-    def __init__(self, experiment: Experiment, run: Run) -> None:
+    def __init__(self, experiment: Experiment, run: Callable[[], Run]) -> None:
         self.experiment = experiment
-        self.run = run
         set_blas_threads(experiment.threads)
         self.train = experiment.examples(experiment.data.train)
         validation = experiment.data.validation
@@ -50,16 +50,16 @@ class Session:
         self.progress = experiment.progress(self.batches)
         self.summary: dict[str, Any] = {}
         self._saved_at = monotonic()
+        self.run = run()
 
     @classmethod
     def start(cls, experiment: Experiment, root: Path) -> Session:
         """Make a run directory for an experiment and write down what it is."""
-        experiment.monitor  # noqa: B018 - a monitor that is not recorded is refused before anything is written
-        run = Run.create(root, experiment.spec.name)
+        session = cls(experiment, lambda: Run.create(root, experiment.spec.name))
+        run = session.run
         run.write_text("spec.yaml", experiment.loaded.text)
         run.write_text("resolved.yaml", resolved_text(experiment.resolved()))
         run.write_text("preprocessing.json", experiment.data.preprocessing.to_json())
-        session = cls(experiment, run)
         run.set_status("running", environment=session._environment())
         return session
 
@@ -78,7 +78,7 @@ class Session:
         if status in {"done", "diverged"}:
             advice = "It would diverge again: change the spec and train anew." if status == "diverged" else ""
             raise UsageError(f"{run.path} is {status}; there is nothing to resume. {advice}".rstrip())
-        session = cls(Experiment(load_spec(run.path / "resolved.yaml")), run)
+        session = cls(Experiment(load_spec(run.path / "resolved.yaml")), lambda: run)
         began_with = run.read_json("run.json").get("environment", {}).get("data_hash")
         if began_with is not None and began_with != session._environment()["data_hash"]:
             raise DataError(f"{run.path}: the data have changed since the run began. Restore them, or train anew.")
@@ -111,6 +111,13 @@ class Session:
                 self._finish()
             except (Interrupted, Diverged):
                 raise  # their status is written already
+            except GeneratorExit:  # the caller has seen enough; between two epochs everything can be saved
+                self._save()
+                self.run.set_status("interrupted")
+                raise
+            except KeyboardInterrupt:  # in the middle of a step: what was saved last still holds
+                self.run.set_status("interrupted")
+                raise
             except BaseException as error:
                 self._note_failure(error)
                 raise

@@ -1,0 +1,1 @@
+"""The spec: YAML in, a checked description of one experiment out."""

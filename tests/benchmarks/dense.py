@@ -130,7 +130,8 @@ def theirs_sklearn(task: Task, x: np.ndarray, y: np.ndarray, threads: int) -> Co
         epochs = max(1, round(steps / per_epoch))
         kind = MLPClassifier if task.classifies else MLPRegressor
         model = kind(
-            hidden_layer_sizes=task.sizes[1:-1], activation=task.activation, alpha=0, batch_size=task.batch, learning_rate_init=1e-3,
+            hidden_layer_sizes=task.sizes[1:-1], activation=task.activation, alpha=0, batch_size=task.batch,
+            learning_rate_init=1e-3,
             max_iter=epochs, n_iter_no_change=10**6, tol=0, random_state=0, **solver,
         )  # fmt: skip
         started = time.perf_counter()
@@ -234,7 +235,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="per contestant and repeat")
     arguments = parser.parse_args()
     print(
-        f"Python {sys.version.split()[0]}, NumPy {np.__version__}, {cores()} cores, {arguments.threads} threads; x = peer / nnctl"
+        f"Python {sys.version.split()[0]}, NumPy {np.__version__}, {cores()} cores, {arguments.threads} threads; "
+        "x = peer / nnctl"
     )
     for name in arguments.tasks:
         measure(name, TASKS[name], arguments.threads, arguments.repeats, arguments.seconds)

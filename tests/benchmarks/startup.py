@@ -2,8 +2,8 @@
 
     python tests/benchmarks/startup.py [--repeats 9]
 
-`nnctl train` is timed with pictures off. The scikit-learn and PyTorch scripts load the same data, train the same network
-for as many epochs and print their test accuracy; they write nothing.
+`nnctl train` is timed with pictures off. The scikit-learn and PyTorch scripts load the same data, train the
+same network for as many epochs and print their test accuracy; they write nothing.
 """
 
 from __future__ import annotations

@@ -105,14 +105,16 @@ def test_a_run_interrupted_at_every_step_resumes_to_the_same_bits(spec_file, tmp
     assert_same_end(session.run, whole)
 
 
-def test_a_run_killed_before_its_first_checkpoint_starts_again_with_the_same_bits(spec_file, tmp_path, whole):
+def test_a_run_killed_before_its_first_checkpoint_starts_again_with_the_same_bits(
+    spec_file, tmp_path, whole, monkeypatch
+):
     session = start(spec_file(EVERYTHING), tmp_path / "runs")
     training = session.epochs()
     for _ in range(3):
         next(training)
     assert len(records(session.run)) == 3
-    training.close()  # as after a kill: nothing was saved
-    session.run.write_json("run.json", session.run.read_json("run.json") | {"status": "running"})
+    monkeypatch.setattr(session, "_save", lambda: None)  # as after a kill
+    training.close()
     assert_same_end(finish(Session.resume(session.run)).run, whole)
 
 
@@ -141,7 +143,8 @@ def test_a_process_killed_at_any_moment_resumes_to_the_same_bits(spec_file, tmp_
         "from nnctl.experiment.session import Session; from nnctl.experiment.assembly import Experiment\n"
         "from nnctl.spec.load import load_spec; from nnctl.runs.store import Run\n"
         "path = pathlib.Path(sys.argv[1])\n"
-        "s = Session.resume(Run.open(path)) if path.is_dir() else Session.start(Experiment(load_spec(path)), pathlib.Path(sys.argv[2]))\n"
+        "start = lambda: Session.start(Experiment(load_spec(path)), pathlib.Path(sys.argv[2]))\n"
+        "s = Session.resume(Run.open(path)) if path.is_dir() else start()\n"
         "print(s.run.path, flush=True)\n"
         "for _ in s.epochs(): pass\n"
     )
@@ -161,6 +164,30 @@ def test_a_process_killed_at_any_moment_resumes_to_the_same_bits(spec_file, tmp_
         assert process.wait() == -signal.SIGKILL
         assert Run.open(target).status == "running"
     assert_same_end(finish(Session.resume(Run.open(target))).run, whole)
+
+
+def test_a_caller_who_stops_listening_can_go_on_later(spec_file, tmp_path, whole):
+    session = start(spec_file(EVERYTHING), tmp_path / "runs")
+    for epoch in session.epochs():
+        if epoch.epoch == 3:
+            break
+    assert session.run.status == "interrupted"
+    assert session.run.load_tensors("last")
+    assert_same_end(finish(Session.resume(session.run)).run, whole)
+
+
+def test_weights_of_rows_that_cannot_be_used_leave_no_run_behind(spec_file, tmp_path):
+    rows = "".join(f"{i},{i % 2},{-1 if i == 7 else 1}\n" for i in range(60))
+    (tmp_path / "data.csv").write_text("a,y,w\n" + rows)
+    text = """
+        data: {source: {csv: {path: data.csv, target: y, weight: w}}}
+        architecture: [{dense: outputs}]
+        loss: binary_cross_entropy
+        training: {batch_size: 8}
+    """
+    with pytest.raises(DataError, match="A weight is a number"):
+        start(spec_file(text), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_training_the_resolved_spec_gives_the_same_run(spec_file, tmp_path, whole, monkeypatch):
@@ -302,7 +329,9 @@ def test_what_cannot_be_trained_is_refused_before_a_run_is_made(spec_file, tmp_p
 
 
 def test_a_spec_error_of_the_second_pass_names_the_line(spec_file):
-    path = spec_file("data: {source: iris}\nloss: cross_entropy\narchitecture:\n  - dense: 4\n  - residual: [{dense: 3}]\n")
+    path = spec_file(
+        "data: {source: iris}\nloss: cross_entropy\narchitecture:\n  - dense: 4\n  - residual: [{dense: 3}]\n"
+    )
     with pytest.raises(SpecError) as caught:
         Experiment(load_spec(path))
     assert caught.value.problems[0].line == 5

@@ -146,7 +146,7 @@ def test_class_weights_go_by_the_names_of_the_classes():
     loss = Loss.parse({"cross_entropy": {"class_weight": {"lynx": 4.0}}})
     y = np.array([0, 1, 1, 1])
     assert loss.settled(y, ("cat", "lynx")).class_weight == (1.0, 4.0)
-    with pytest.raises(ValueError, match="names 'lynx', which is no class. Classes: cat, dog"):
+    with pytest.raises(ValueError, match=r"names 'lynx', which is no class\. Classes: cat, dog"):
         loss.settled(y, ("cat", "dog"))
 
 

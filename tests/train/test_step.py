@@ -94,9 +94,9 @@ def test_adamw_decays_kernels_and_not_biases_or_norms():
 @pytest.mark.parametrize(
     ("planted", "where"),
     [
-        (lambda student, data: data.x.__setitem__((0, 0), np.nan), "the output of layer 0.dense"),
-        (lambda student, data: student.network.theta.__setitem__(0, np.nan), "the weights 0.dense.W"),
-        (lambda student, data: data.t.__setitem__((0, 0), np.nan), "the gradient of the loss"),
+        (lambda _, data: data.x.__setitem__((0, 0), np.nan), "the output of layer 0.dense"),
+        (lambda student, _: student.network.theta.__setitem__(0, np.nan), "the weights 0.dense.W"),
+        (lambda _, data: data.t.__setitem__((0, 0), np.nan), "the gradient of the loss"),
     ],
 )
 def test_a_value_that_is_not_finite_stops_the_step_and_is_found(planted, where):
