@@ -21,7 +21,7 @@ def command(
     spec: Annotated[str | None, typer.Argument(help="The YAML spec; spec.yaml here if left out.")] = None,
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the spec's.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Train this many runs, with seed, seed + 1, ...")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Train this many runs, with seed, seed + 1, ...")] = 1,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted or killed run.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show shapes, parameters and memory; do not train.")
@@ -48,8 +48,8 @@ def command(
     if dry_run:
         screen.document(show_network(loaded, screen))
         return
-    first = loaded.spec.seed
-    results = [_train(loaded.with_seed(first + i), runs_dir, screen, plot=plot) for i in range(seeds)]
+    specs = [loaded.with_seed(loaded.spec.seed + i) for i in range(seeds)]
+    results = [_train(each, runs_dir, screen, plot=plot) for each in specs]
     if seeds > 1:
         screen.seeds(results)
     screen.document(results[0] if seeds == 1 else {"runs": results})
