@@ -58,7 +58,7 @@ def command(
 def spec_and_overrides(spec: str | None, overrides: list[str] | None) -> tuple[Path, list[str]]:
     """Return the spec's path and the overrides; ``spec.yaml`` where the first argument is an override already."""
     changes = list(overrides or ())
-    if spec is not None and "=" in spec and not Path(spec).exists():
+    if spec is not None and "=" in spec and not _is_there(Path(spec)):
         changes.insert(0, spec)
         spec = None
     path = Path(spec) if spec is not None else Path("spec.yaml")
@@ -102,6 +102,13 @@ def show_network(loaded: LoadedSpec, screen: Screen) -> dict[str, Any]:
         ],
         "memory": {**vars(experiment.memory), "total": experiment.memory.total},
     }
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # an override can be longer than a name of a file
+        return False
 
 
 def _train(loaded: LoadedSpec, runs_dir: Path, screen: Screen, *, plot: bool) -> dict[str, Any]:

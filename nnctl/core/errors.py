@@ -91,7 +91,9 @@ class SpecError(NnctlError):
         head = f"{place}:{dotted} {problem.message}"
         if problem.text is None or problem.column is None:
             return head
-        shown = problem.text.replace("\t", " ")
+        shown = "".join(
+            c if c.isprintable() else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in problem.text
+        )
         return f"{head}\n    {shown}\n    {' ' * (problem.column - 1)}^"
 
 

@@ -206,7 +206,8 @@ class Experiment:
     def learner(self) -> Learner:
         """Return a fresh network with all that changes it."""
         spec = self.spec
-        network = Network(self.layout, dtype=spec.training.dtype, seed=spec.seed)
+        with np.errstate(over="ignore"):  # weights beyond the dtype are infinite, which the first step tells
+            network = Network(self.layout, dtype=spec.training.dtype, seed=spec.seed)
         return Learner(
             network,
             self.loss,

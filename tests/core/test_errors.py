@@ -58,6 +58,11 @@ def test_the_caret_stands_under_the_column_where_the_line_has_tabs():
     assert "\t" not in shown[1]
 
 
+def test_a_line_with_what_a_terminal_would_obey_is_shown_without_it():
+    shown = str(SpecError([Problem((), "is odd.", 1, 5, "\x1b[2Ja\u202eb")], "s")).splitlines()
+    assert shown[1:] == ["    \ufffd[2Ja\ufffdb", "        ^"]
+
+
 def test_all_mistakes_are_told_in_order():
     error = SpecError([PROBLEM, Problem(("seed",), "must be >= 0. Got -1.", 13, 1)], "spec.yaml")
     assert [line for line in str(error).splitlines() if line.startswith("spec.yaml")] == [
