@@ -1,7 +1,7 @@
 """The Typer app, the exit codes, and the one place where errors become messages.
 
 Exit codes: 0 done, 1 a bug in nnctl, 2 usage or spec, 3 data, 4 diverged, 5 a check failed, 74 disk,
-130 / 143 interrupted with the checkpoint saved.
+130 / 143 interrupted with the checkpoint saved, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations

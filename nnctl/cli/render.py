@@ -42,7 +42,7 @@ class Screen:
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.console = _Console(highlight=False, soft_wrap=not sys.stdout.isatty())
         self.silent = quiet or as_json
 
     def note(self, text: str) -> None:
@@ -180,6 +180,12 @@ class Screen:
             f"memory  {size(needed.total)}: data {size(needed.data)}, parameters with gradient and optimizer "
             f"{size(needed.parameters)}, activations {size(needed.activations)}"
         )
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the error out; Rich would end the process with 1, which is the code of a bug."""
+        raise BrokenPipeError
 
 
 class _LiveTraining:

@@ -418,3 +418,14 @@ def test_an_interrupted_run_of_several_seeds_stops_them_all(here):
     child.communicate(timeout=30)
     assert child.returncode == 130
     assert len(runs(here)) == 1
+
+
+def test_a_reader_that_stops_reading_ends_the_run_without_a_word_and_it_can_go_on(here):
+    (here / "spec.yaml").write_text(LONG.replace("250", "250000"))
+    child = started(here)
+    child.stdout.readline()
+    child.stdout.close()
+    assert child.wait(timeout=30) == 141
+    assert child.stderr.read() == ""
+    assert runs(here)[0].status == "interrupted"
+    child.stderr.close()
