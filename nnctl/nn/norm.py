@@ -51,6 +51,7 @@ class BatchNorm(Normalization, name="batch_norm"):
 
     In training the running statistics follow the batch's: running = (1 - momentum) running + momentum batch, the
     variance with n - 1 in place of n, so that it is unbiased. (This is PyTorch's momentum; Keras's is one minus it.)
+    A batch with n = 1 has none: its output is β, and the running variance stays as it is. (PyTorch refuses it.)
     Replicas normalize with the statistics of the whole batch, not of their shards.
 
     Source: Ioffe and Szegedy (2015), "Batch normalization: accelerating deep network training by reducing internal
@@ -122,7 +123,8 @@ class BatchNorm(Normalization, name="batch_norm"):
 
     def _follow(self, p: Views, mean: Float, var: Float, n: int) -> None:
         p.running_mean += self.momentum * (mean - p.running_mean)
-        p.running_var += self.momentum * (var * (n / max(n - 1, 1)) - p.running_var)
+        if n > 1:
+            p.running_var += self.momentum * (var * (n / (n - 1)) - p.running_var)
 
 
 class LayerNorm(Normalization, name="layer_norm"):

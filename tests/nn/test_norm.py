@@ -44,6 +44,15 @@ def test_running_statistics_follow_the_batch_with_the_unbiased_variance() -> Non
     np.testing.assert_allclose(running["0.batch_norm.running_var"], 0.7 + 0.3 * x.var(0, ddof=1))
 
 
+def test_a_batch_of_one_says_nothing_about_the_variance() -> None:
+    network = fresh(BatchNorm(), (4,))
+    replica = network.replica()
+    for _ in range(100):
+        replica.forward(np.full((1, 4), 3.0), training=True)
+    np.testing.assert_array_equal(network.tensors()["0.batch_norm.running_var"], 1)
+    np.testing.assert_allclose(network.tensors()["0.batch_norm.running_mean"], 3, rtol=1e-4)
+
+
 def test_inference_comes_to_what_training_normalized_with() -> None:
     network = fresh(BatchNorm(momentum=1.0), (4,))
     replica = network.replica()
