@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 
@@ -66,16 +67,21 @@ class Judge:
             return self.outputs(network.predict(examples.x), examples)
 
     def outputs(self, z: Float, examples: Examples) -> dict[str, float]:
-        """Return loss and metrics of given outputs, ``{"loss": ..., "accuracy": ...}``."""
+        """Return loss and metrics of given outputs, ``{"loss": ..., "accuracy": ...}``.
+
+        Rows that all weigh nothing, as the first ones of an epoch may, have loss 0 and no metrics (nan).
+        """
         t, w = examples.t, examples.w
-        total = len(z) if w is None else float(np.sum(w, dtype=np.float64))
+        total = len(z) if w is None else float(np.sum(w, dtype=np.float64)) or 1.0
         with np.errstate(over="ignore", invalid="ignore"):
             found = {"loss": self.loss.value(z, t, w, total)}
             if self.metrics:
                 prediction = self.predictions(z)
                 labels = self.loss.labels(z) if self.loss.task == "classification" else prediction
+                y, weight = examples.y, examples.sample_weight
+                weightless = weight is not None and not weight.any()
                 found |= {
-                    metric.name: metric.score(examples.y, prediction, labels, examples.sample_weight)
+                    metric.name: nan if weightless else metric.score(y, prediction, labels, weight)
                     for metric in self.metrics
                 }
         return found

@@ -104,7 +104,7 @@ class Accuracy(Metric, name="accuracy"):
 class BalancedAccuracy(Metric, name="balanced_accuracy"):
     """Mean over the classes of the share that is recognised, so that rare classes count as much as frequent ones.
 
-    formula:   1/K sum_k recall_k over the classes that are in the split,   in [0, 1]
+    formula:   1/K sum_k recall_k over the classes that are in the split with a weight,   in [0, 1]
 
     Source: Brodersen et al. (2010), "The balanced accuracy and its posterior distribution"; scikit-learn's
     `balanced_accuracy_score`.
@@ -115,7 +115,8 @@ class BalancedAccuracy(Metric, name="balanced_accuracy"):
         from sklearn.metrics import recall_score  # noqa: PLC0415 - a second, for those who use it
 
         # Not balanced_accuracy_score, which warns where a class is predicted that the split does not hold.
-        return float(recall_score(y, labels, labels=np.unique(y), average="macro", sample_weight=weight))
+        classes = np.unique(_weighing(y, weight))
+        return float(recall_score(y, labels, labels=classes, average="macro", sample_weight=weight))
 
 
 class Averaged(Metric):
@@ -185,7 +186,7 @@ class RocAuc(Metric, name="roc_auc"):
     formula:   P(score of a row of class k > score of a row of another),   in [0, 1], 0.5 is chance;
                for K > 2 classes the mean over k, each against the rest
 
-    It is nan where a split lacks a class (or all others), and where a score is not finite.
+    It is nan where a split lacks a class (or all others) among the rows with a weight, and where a score is not finite.
 
     Source: Fawcett (2006), "An introduction to ROC analysis"; scikit-learn's `roc_auc_score`.
     """
@@ -197,7 +198,7 @@ class RocAuc(Metric, name="roc_auc"):
         columns = prediction[:, -1:] if prediction.shape[1] <= 2 else prediction
         classes = np.arange(columns.shape[1]) if columns.shape[1] > 1 else np.array([1])
         belongs = np.equal.outer(y, classes)
-        shares = belongs.mean(axis=0)
+        shares = _weighing(belongs, weight).mean(axis=0)
         if not np.isfinite(prediction).all() or (shares == 0).any() or (shares == 1).any():
             return float("nan")
         return float(roc_auc_score(belongs, columns, average="macro", sample_weight=weight))
@@ -287,7 +288,8 @@ class R2(Values, name="r2"):
 
     Where the target does not vary it is 1 for a perfect prediction and else 0; of fewer than two rows it is nan.
 
-    Source: scikit-learn's `r2_score`.
+    Source: scikit-learn's `r2_score`, which for targets such as 0.1, 0.1, 0.1 divides by the rounding error of their
+    mean and finds -5e33.
     """
 
     greater_is_better = True
@@ -297,5 +299,11 @@ class R2(Values, name="r2"):
             return np.full(y.shape[1], np.nan)
         unexplained = np.average((prediction - y) ** 2, axis=0, weights=weight)
         variance = np.average((y - np.average(y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
+        varies = (variance > 0) & np.ptp(_weighing(y, weight), axis=0).astype(bool)
         constant = np.where(unexplained == 0, 1.0, 0.0)
-        return np.where(variance > 0, 1.0 - unexplained / np.where(variance > 0, variance, 1.0), constant)
+        return np.where(varies, 1.0 - unexplained / np.where(varies, variance, 1.0), constant)
+
+
+def _weighing(rows: Array, weight: Float | None) -> Array:
+    """Return the rows that weigh anything."""
+    return rows if weight is None else rows[np.asarray(weight) > 0]

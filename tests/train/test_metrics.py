@@ -95,6 +95,24 @@ def test_r2_of_a_constant_target_is_one_or_zero_and_of_one_row_nan():
     assert math.isnan(score("r2", ones[:1], ones[:1], ones[:1]))
 
 
+@pytest.mark.parametrize("value", [0.1, 0.3, 1e6 + 0.1])
+@pytest.mark.parametrize("rows", [2, 3, 7, 10])
+def test_r2_of_a_constant_target_does_not_hang_on_the_rounding_of_its_mean(value, rows):
+    y = np.full((rows, 1), value)
+    assert score("r2", y, y + 1, y) == 0
+    assert score("r2", y, y, y) == 1
+    w = np.r_[np.zeros(2), np.ones(rows)]  # rows that vary and weigh nothing change nothing
+    y = np.r_[[[5.0]], [[6.0]], y]
+    assert score("r2", y, y + 1, y, w) == 0
+
+
+def test_a_class_whose_rows_weigh_nothing_is_not_there():
+    y, labels, w = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 0]), np.array([1.0, 1.0, 0.0, 0.0])
+    p = np.array([[0.3], [0.6], [0.7], [0.2]])
+    assert score("balanced_accuracy", y, p, labels, w) == 0.5
+    assert math.isnan(score("roc_auc", y, p, labels, w))
+
+
 @pytest.mark.parametrize("y", [[0, 0, 0], [1, 1, 1]])
 def test_the_area_is_nan_where_a_split_has_one_class(y):
     p = np.array([[0.1], [0.5], [0.7]])
