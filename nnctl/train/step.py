@@ -76,7 +76,6 @@ class Learner:
         if self._accumulated is None:
             return self.team.gradient(self.loss, batch.x, batch.t, batch.w, total=rows, step=self.step, outputs=outputs)
         assert self.micro_rows is not None
-        pieces = -(-rows // self.micro_rows)
         for i, start in enumerate(range(0, rows, self.micro_rows)):
             rows_of = slice(start, min(start + self.micro_rows, rows))
             grad = self.team.gradient(
@@ -85,7 +84,7 @@ class Learner:
                 batch.t[rows_of],
                 None if batch.w is None else batch.w[rows_of],
                 total=rows,
-                step=self.step * pieces + i,
+                step=(self.step << 32) + i,  # a position of its own, however many pieces the other steps had
                 outputs=None if outputs is None else outputs[rows_of],
             )
             np.copyto(self._accumulated, grad) if i == 0 else np.add(self._accumulated, grad, out=self._accumulated)

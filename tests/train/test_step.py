@@ -56,6 +56,20 @@ def test_accumulated_micro_batches_take_the_step_of_the_whole_batch():
     np.testing.assert_allclose(*outputs, rtol=1e-12)
 
 
+def test_every_micro_batch_draws_dropout_of_its_own_also_after_a_shorter_batch(monkeypatch):
+    student, positions = learner(micro_rows=4), []
+    gradient = student.team.gradient
+
+    def noted(*arguments, step, **named):
+        positions.append(step)
+        return gradient(*arguments, step=step, **named)
+
+    monkeypatch.setattr(student.team, "gradient", noted)
+    for rows in (16, 16, 16, 16, 16, 8, 16, 16):  # the last batch of an epoch is half of the others
+        train_step(student, batch(rows), 0.1)
+    assert len(positions) == len(set(positions)) == 30
+
+
 def test_the_norm_is_recorded_before_clipping_and_the_step_taken_after():
     free, clipped = learner(), learner(clip=Clip.parse({"norm": 1e-3}))
     start = free.network.theta.copy()
