@@ -156,8 +156,8 @@ def _carve(
 def _stratified_order(labels: Array, n: int, rng: np.random.Generator) -> Array:
     """Return a random order of the rows whose last n hold every class in its proportion.
 
-    The classes that are kept follow the largest remainders of their exact shares, which is the mode of the
-    hypergeometric distribution and what scikit-learn's StratifiedShuffleSplit draws.
+    The classes that are kept follow the largest remainders of their exact shares, as in scikit-learn's
+    StratifiedShuffleSplit, which breaks ties at random where here the first class wins.
     """
     counts = np.bincount(labels)
     exact = counts * ((len(labels) - n) / len(labels))

@@ -48,7 +48,8 @@ class Sigmoid(Activation, name="sigmoid"):
     forward:   y = 1 / (1 + exp(-x)), computed as (1 + tanh(x / 2)) / 2, which no x can overflow
     backward:  dx = dy y (1 - y)
 
-    Shapes: x, y (B, ...). The slope is 1/4 at most, so gradients vanish through many such layers.
+    Shapes: x, y (B, ...). The slope is 1/4 at most, so gradients vanish through many such layers. y is right to the
+    rounding of 1 (6e-8 in float32): far below zero it is 0 and so is its slope.
 
     Source: Rumelhart, Hinton and Williams (1986), "Learning representations by back-propagating errors", eq. 2.
     """

@@ -46,7 +46,7 @@ class LeakyRelu(Activation, name="leaky_relu"):
 
     Shapes: x, y (B, ...).
 
-    Source: Maas, Hannun and Ng (2013), "Rectifier nonlinearities improve neural network acoustic models", section 3.
+    Source: Maas, Hannun and Ng (2013), "Rectifier nonlinearities improve neural network acoustic models", section 2.
     """
 
     suits = "he_normal"
@@ -73,7 +73,7 @@ class Prelu(Activation, name="prelu"):
 
     Shapes: x, y (B, ..., D), α (D), or (1) if shared.
 
-    Source: He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers", eq. 1 and 8, arXiv:1502.01852. As there, α
+    Source: He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers", eq. 1 to 3, arXiv:1502.01852. As there, α
     has no weight decay.
     """
 

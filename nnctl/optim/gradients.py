@@ -68,7 +68,7 @@ class ClipNorm(Clip, name="norm"):
 
     A gradient whose norm is not finite is left as it is, for the training step to find.
 
-    Source: Pascanu, Mikolov and Bengio (2013), arXiv:1211.5063, Algorithm 1.
+    Source: Pascanu, Mikolov and Bengio (2013), arXiv:1211.5063, Algorithm 1; the 1e-6 is PyTorch's.
     """
 
     field_synonyms: ClassVar[Mapping[str, str]] = {

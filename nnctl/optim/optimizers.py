@@ -148,9 +148,9 @@ class Momentum(Optimizer, name="momentum"):
     A lasting gradient g brings the classical v to g / (1 - β) and the averaged v to g, so the two forms are the same
     method: classical with α (1 - β) is averaged with α. Between them α differs by a factor of 10 at β = 0.9.
 
-    Source: Polyak (1964) for the velocity; Nesterov (1983), written for the gradient at θ as in Sutskever et al. (2013)
-    and Bengio et al. (2013, arXiv:1212.0901). As in PyTorch, and other than in Sutskever et al., α stands
-    outside v, so that a change of α acts at once.
+    Source: Polyak (1964) for the velocity; Nesterov (1983), as a momentum by Sutskever et al. (2013), who take the
+    gradient ahead of θ, and written for the gradient at θ by Bengio et al. (2013, arXiv:1212.0901). As in PyTorch, and
+    other than in both, α stands outside v, so that a change of α acts at once.
     """
 
     beta: Share = 0.9
@@ -242,7 +242,8 @@ class Adam(Optimizer, name="adam"):
     √(v̂ + ε) needs an ε of the size of its square.
 
     Source: Kingma and Ba (2015), arXiv:1412.6980, Algorithm 1. AMSGrad: Reddi, Kale and Kumar (2018), arXiv:1904.09237;
-    with bias correction after the maximum, as in PyTorch, which the paper leaves out.
+    with bias correction after the maximum, as in PyTorch; the paper corrects nothing, so that its α / √v̂ can only fall,
+    where here it can still rise while the correction wears off.
     """
 
     lr: Positive = 1e-3
@@ -258,7 +259,7 @@ class Adam(Optimizer, name="adam"):
     """ε: keeps the quotient finite where the gradient has always been near zero."""
 
     amsgrad: bool = False
-    """Whether to divide by the largest mean square so far, so that a step can only become shorter."""
+    """Whether to divide by the largest mean square so far, so that a rare large gradient is never forgotten."""
 
     def moment_names(self) -> tuple[str, ...]:
         """Return the two means, kept divided by 1 - β₁ and 1 - β₂, and the largest v so far."""

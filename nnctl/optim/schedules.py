@@ -305,8 +305,9 @@ class ReduceOnPlateau(Schedule, name="reduce_on_plateau"):
     min_delta; then `cooldown` evaluations are not counted. A value that is not a number is no improvement. From α; it
     has no end point.
 
-    Source: by hand in He et al. (2016), arXiv:1512.03385, section 3.4; the rule is that of Keras. PyTorch waits for one
-    evaluation more and measures min_delta relative to the best.
+    Source: by hand in He et al. (2016), arXiv:1512.03385, section 3.4. Patience is counted as in Keras, the cooldown as
+    in PyTorch: PyTorch's patience waits for one evaluation more, and its threshold is relative to the best unless told
+    otherwise; Keras's cooldown ends one evaluation sooner.
     """
 
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1

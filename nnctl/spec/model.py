@@ -58,7 +58,7 @@ class Training(Schema):
     """Whether every epoch takes the rows in an order of its own."""
     accumulate: PositiveInt = 1
     """Minibatches whose gradients are summed before one update: the effect of a batch this many times larger, with the
-    memory of one."""
+    memory of one. Only `batch_norm` can tell: it normalizes every minibatch by itself."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of weights and data; float64 takes about twice as long."""
     evaluate_every: PositiveInt = 1
