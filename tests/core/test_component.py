@@ -61,8 +61,10 @@ class Point(Shape, name="point"):
 
 
 class Box(Shape, name="box"):
-    """Two required fields, so that none is the one; a value sets the first."""
+    """Two required fields, so that neither is the one; a value sets the first field of all."""
 
+    label: str = ""
+    """What is written on it."""
     width: PositiveInt
     """Its width."""
     height: PositiveInt
@@ -138,7 +140,7 @@ def test_a_name_a_value_and_a_mapping_are_the_three_spellings(written, meant):
         ({"circle": None}, "circle: is empty. Write 'circle' alone for the defaults."),
         ({"point": 5}, "point: takes no value. Got 5. Write 'point' alone."),
         ("box", "width: is required and missing. height: is required and missing."),
-        ({"box": 3}, "box.height: is required and missing."),
+        ({"box": "big"}, "box.width: is required and missing. box.height: is required and missing."),
     ],
 )
 def test_there_is_no_fourth_spelling(written, said):
