@@ -16,7 +16,7 @@ from nnctl.nn.layer import Layer
 
 
 def components() -> Iterator[type[Component]]:
-    """Yield every registered component, once all modules are imported."""
+    """Yield every registered component of nnctl, once all its modules are imported; other tests register their own."""
     for module in walk_packages(nnctl.__path__, "nnctl."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
@@ -24,7 +24,7 @@ def components() -> Iterator[type[Component]]:
     while queue:
         found = queue.pop(0)
         queue += found.__subclasses__()
-        if found.name and found.registry.get(found.name) is found:
+        if found.__module__.startswith("nnctl.") and found.name and found.registry.get(found.name) is found:
             yield found
 
 
