@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
+from pydantic import Field
 
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import Items, PositiveInt
@@ -14,8 +15,8 @@ from nnctl.nn.layer import Context, Layer, Part, ShapeError, Views
 __all__ = ["Repeat", "Residual", "Sequential", "chain"]
 
 
-def chain(layers: Sequence[Layer], shape: Shape) -> tuple[Part, ...]:
-    """Return the layers as parts, each with the shape that reaches it.
+def chain(layers: Sequence[Layer], shape: Shape) -> tuple[tuple[Part, ...], Shape]:
+    """Return the layers as parts, each with the shape that reaches it, and the shape that leaves the last.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def chain(layers: Sequence[Layer], shape: Shape) -> tuple[Part, ...]:
         except ShapeError as error:
             error.path = (i, layer.name, *error.path)
             raise
-    return tuple(found)
+    return tuple(found), shape
 
 
 class Sequential(Layer, name="sequential"):
@@ -42,17 +43,12 @@ class Sequential(Layer, name="sequential"):
     Shapes: those of the parts.
     """
 
-    layers: Items[Layer]
+    layers: Annotated[Items[Layer], Field(min_length=1)]
     """The layers, in order."""
 
     def parts(self, shape: Shape) -> tuple[Part, ...]:
         """Return the layers with the shapes that reach them."""
-        try:
-            return chain(self._expanded(), shape)
-        except ShapeError as error:
-            index, *rest = error.path
-            error.path = ("layers", int(index) % len(self.layers), *rest)
-            raise
+        return self._chained(shape)[0]
 
     def with_outputs(self, outputs: int) -> Self:
         """Return the composite with ``outputs`` settled in every part."""
@@ -60,8 +56,7 @@ class Sequential(Layer, name="sequential"):
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return the shape that leaves the last layer."""
-        parts = self.parts(shape)
-        return parts[-1].layer.out_shape(parts[-1].shape) if parts else shape
+        return self._chained(shape)[1]
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return the output of the last layer."""
@@ -78,6 +73,14 @@ class Sequential(Layer, name="sequential"):
             dy = dx
         return dy
 
+    def _chained(self, shape: Shape) -> tuple[tuple[Part, ...], Shape]:
+        try:
+            return chain(self._expanded(), shape)
+        except ShapeError as error:
+            index, *rest = error.path
+            error.path = ("layers", int(index) % len(self.layers), *rest)
+            raise
+
     def _expanded(self) -> tuple[Layer, ...]:
         return self.layers
 
@@ -91,7 +94,7 @@ class Repeat(Sequential, name="repeat"):
     Shapes: the group must return what it takes where its layers depend on the shape.
     """
 
-    layers: Items[Layer]
+    layers: Annotated[Items[Layer], Field(min_length=1)]
     """The group, in order."""
     times: PositiveInt = 2
     """How often."""

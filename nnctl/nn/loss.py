@@ -173,7 +173,9 @@ class Classification(Loss):
 
     class_weight: Literal["balanced"] | dict[str, NonNegative] | Items[NonNegative] | None = None
     """Weight of each class: ``balanced`` (N / (K N_k), so that every class counts alike), a mapping of class names to
-    weights (1 for those left out), or a list with one for each class in their order."""
+    weights (1 for those left out), or a list with one for each class in their order. Weights are scaled to mean 1 over
+    the training part, and a minibatch is divided by its rows; PyTorch divides it by its own sum of weights, and weights
+    each smoothed label by its own class."""
 
     field_synonyms: ClassVar[Mapping[str, str]] = {
         "class_weights": "class_weight",

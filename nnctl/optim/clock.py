@@ -20,7 +20,7 @@ class Clock:
     steps_per_epoch: int
 
 
-_SPELLING = re.compile(r"\d+ steps?|\d+(\.\d+)? epochs?")
+_SPELLING = re.compile(r"\d{1,12} steps?|\d{1,12}(\.\d{1,12})? epochs?")
 
 
 def _length(value: Any) -> int | float | str:

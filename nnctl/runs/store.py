@@ -18,11 +18,11 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from nnctl.core.arrays import Array
 from nnctl.core.component import did_you_mean
@@ -93,6 +93,9 @@ class Run:
         found = run.record.get("format")
         if found != FORMAT:
             raise DataError(f"{path / 'run.json'}: has format {found!r}, and this nnctl reads {FORMAT}. Update nnctl.")
+        mappings = (run.record.get(key, {}) for key in ("environment", "summary"))
+        if run.record.get("status") not in get_args(Status) or not all(isinstance(m, dict) for m in mappings):
+            raise DataError(f"{path / 'run.json'}: is damaged: status, environment or summary is not what nnctl wrote.")
         return run
 
     @property
@@ -227,8 +230,9 @@ def find(root: Path, name: str) -> Run:
         If there is none; names one that resembles it.
     """
     for path in (Path(name), root / name):
-        if path.is_dir():
-            return Run.open(path)
+        with suppress(OSError):  # a name that no file can have
+            if path.is_dir():
+                return Run.open(path)
     known = [path.name for path in runs_in(root)]
     same_start = [run for run in known if run.startswith(Path(name).name)]
     hint = f" Did you mean '{same_start[-1]}'?" if same_start else did_you_mean(Path(name).name, known)

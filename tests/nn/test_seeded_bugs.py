@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from nnctl.core.arrays import Float, Shape, column_sums
-from nnctl.nn.activations import Sigmoid, Softmax, Softplus, Swish, Tanh
+from nnctl.nn.activations import Linear, Sigmoid, Softmax, Softplus, Swish, Tanh
 from nnctl.nn.compose import Residual, Sequential
 from nnctl.nn.dense import Dense
 from nnctl.nn.dropout import Dropout
@@ -495,7 +495,7 @@ class GradientHandedOutUncopied(Residual):
         return None if through is None else through + dy
 
 
-@seeded(INPUT, layers=())
+@seeded(INPUT, layers=(Linear(),))
 class SumWrittenIntoTheInput(Residual):
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         x += Sequential.forward(self, p, x, ctx)

@@ -225,7 +225,6 @@ def test_a_loss_takes_over_its_own_output_activation(loss, last):
         ("hinge", "tanh"),
         ("cross_entropy", {"residual": {"layers": [{"dense": 3}, "relu"]}}),
         ("cross_entropy", {"repeat": {"layers": ["relu", {"dense": 3}]}}),
-        ("cross_entropy", {"repeat": {"layers": []}}),
     ],
     ids=str,
 )

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["Csv", "Tsv"]
 
 
+Separator = Annotated[str, Field(pattern=r"^[\t -~]$")]
+"""One ASCII character."""
+
+
 class Csv(FrameFile, name="csv"):
     """A file of comma-separated values (RFC 4180, UTF-8), or one for each part.
 
@@ -31,7 +35,7 @@ class Csv(FrameFile, name="csv"):
     """Whether the first line names the columns."""
     columns: Items[str] = ()
     """The names of the columns of a file without a header; left out: column_1, column_2, ..."""
-    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    separator: Separator = ","
     """The one character between two values."""
     missing: Items[str] = ("", "?", "NA", "N/A", "NaN", "nan", "null")
     """What stands for a missing value."""
@@ -89,7 +93,7 @@ class Csv(FrameFile, name="csv"):
 class Tsv(Csv, name="tsv"):
     """A file of tab-separated values; all else as in `csv`."""
 
-    separator: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
+    separator: Separator = "\t"
     """The one character between two values."""
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from nnctl.core.arrays import Array
 from nnctl.core.component import NonNegative, Positive, PositiveInt
 from nnctl.core.random import stream
+from nnctl.data.memory import refuse_too_large
 from nnctl.data.sources.source import Source
 from nnctl.data.table import Table
 
@@ -31,6 +32,7 @@ class Generated(Source):
 
     def load(self, base: Path, seed: int) -> Table:  # noqa: ARG002 - drawn, not read
         """Draw the rows."""
+        refuse_too_large(self.samples * 8 * 40, f"{self.name}: {self.samples:,} samples")  # 10 columns, drawn in steps
         return self.draw(stream(seed if self.seed is None else self.seed, "data"))
 
     def draw(self, rng: np.random.Generator) -> Table:

@@ -18,7 +18,13 @@ def found(path: str, base: Path) -> Path:
     DataError
         There is no such file, or it is empty or a folder.
     """
-    given = Path(path).expanduser()
+    try:
+        return _found(path, Path(path).expanduser(), base)
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, the home of nobody, a null byte
+        raise DataError(f"{path[:80]}: cannot be a file: {getattr(error, 'strerror', None) or error}.") from None
+
+
+def _found(path: str, given: Path, base: Path) -> Path:
     for candidate in (base / given, Path.cwd() / given):
         if candidate.is_dir():
             raise DataError(f"{candidate}: is a folder. Name a file in it.")

@@ -1,0 +1,69 @@
+"""What a sceptic found once: inputs that used to hang, to fill the memory or to end in a traceback."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from nnctl.cli.app import _run
+
+SPEC = """
+data: {source: %s}
+architecture: %s
+loss: cross_entropy
+training: {epochs: 1}
+%s
+"""
+
+
+@pytest.fixture
+def validate(tmp_path: Path, capsys):
+    def check(source: str = "iris", architecture: str = "[{dense: outputs}]", more: str = "") -> tuple[int, str]:
+        path = tmp_path / "spec.yaml"
+        path.write_text(SPEC % (source, architecture, more))
+        return _run(["validate", str(path)]), capsys.readouterr().err
+
+    return check
+
+
+def test_deeply_nested_composites_are_laid_out_in_no_time(validate):
+    nested = "[{dense: 4}, relu]"
+    for _ in range(24):
+        nested = "[{residual: " + nested + "}]"
+    started = time.perf_counter()
+    assert validate(architecture=f"[{nested[1:-1]}, {{dense: outputs}}]")[0] == 0
+    assert time.perf_counter() - started < 10  # it took 2^24 steps
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ({"source": "{moons: {samples: 100000000000}}"}, 3, "memory"),
+        ({"source": "{csv: {path: %s, target: y}}" % ("x" * 300)}, 3, "File name too long"),
+        ({"source": "{csv: {path: ~nobodyhere/x.csv, target: y}}"}, 3, "home directory"),
+        ({"source": "{csv: {path: x.csv, target: y, separator: é}}"}, 2, "must match"),
+        ({"more": "schedule: {cosine: {warmup: '%s epochs'}}" % ("9" * 400)}, 2, "500 steps"),
+        ({"architecture": "[{residual: []}, {dense: outputs}]"}, 2, "at least 1"),
+    ],
+)
+def test_it_is_refused_in_plain_words(validate, arguments, code, said):
+    found, error = validate(**arguments)
+    assert found == code
+    assert said in error
+
+
+@pytest.mark.parametrize("planted", [{"status": None}, {"environment": []}, {"summary": "no"}, {"status": "flying"}])
+def test_a_run_json_that_nnctl_did_not_write_is_damaged(tmp_path, capsys, planted):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text(json.dumps({"format": 1, "status": "running"} | planted))
+    assert _run(["train", "--resume", str(run)]) == 3
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_a_run_with_a_name_that_no_file_can_have_is_not_found(capsys):
+    assert _run(["train", "--resume", "x" * 300]) == 2
+    assert "there is no run" in capsys.readouterr().err
