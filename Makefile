@@ -26,6 +26,7 @@ test: .venv/.installed-test
 	@$(PYTHON) -m venv .venv
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null   # a .venv made by uv has none
 	@echo "installing nnctl (once; a minute or so) ..."
 	@$(PIP) -e .
 	@touch $@

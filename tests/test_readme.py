@@ -51,7 +51,7 @@ def test_the_commands_of_the_first_look_run_in_order(tmp_path, monkeypatch, caps
 def test_the_spec_of_the_readme_is_valid(tmp_path):
     path = tmp_path / "readme.yaml"
     path.write_text(block("yaml", "architecture:"))
-    assert load_spec(path).spec.name == "digits-mlp"
+    assert load_spec(path).spec.name == "digits"
 
 
 def members(family: type) -> set[str]:

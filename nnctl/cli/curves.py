@@ -35,7 +35,7 @@ def draw_curves(run: Run) -> Path:
         axes.set_xlabel("epoch")
         axes.legend(frameon=False, fontsize=8)
         axes.grid(alpha=0.25)
-    figure.suptitle(run.name.replace("$", r"\$"))
+    figure.suptitle(f"{run.name}, seed {run.record.get('environment', {}).get('seed')}".replace("$", r"\$"))
     picture = BytesIO()
     figure.savefig(picture, dpi=110, format="png")
     run.write_bytes("plots/curves.png", picture.getvalue())
@@ -43,7 +43,7 @@ def draw_curves(run: Run) -> Path:
 
 
 def _panel(axes: Any, records: list[dict[str, Any]], name: str) -> None:
-    titles = {"lr": "learning rate", "grad_norm": "gradient norm before clipping"}
+    titles = {"lr": "learning rate", "grad_norm": "gradient norm"}
     axes.set_title(titles.get(name, name.replace("_", " ")), fontsize=10)
     lines = {f"train_{name}": ("train", _TRAIN), f"val_{name}": ("validation", _VALIDATION)}
     if name in titles:
@@ -58,3 +58,5 @@ def _panel(axes: Any, records: list[dict[str, Any]], name: str) -> None:
     positive = bool(drawn) and min(drawn) > 0
     if positive and name in ("loss", "lr", "grad_norm") and max(drawn) > 20 * min(drawn):
         axes.set_yscale("log")
+    elif drawn and min(drawn) == max(drawn) > 0:
+        axes.set_ylim(0, 2 * drawn[0])

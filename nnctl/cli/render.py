@@ -67,8 +67,8 @@ class Screen:
         if not self.console.is_terminal:
             yield lambda epoch: self.console.print(_line(epoch, session))
             return
-        live = _LiveTraining(session)
-        with Live(get_renderable=live.table, console=self.console, refresh_per_second=8, transient=True):
+        live = _LiveTraining(session, self.console)
+        with Live(get_renderable=live.table, console=self.console, refresh_per_second=8):
             yield live.epochs.append
 
     def result(self, session: Session) -> None:
@@ -191,8 +191,9 @@ class _Console(Console):
 class _LiveTraining:
     """The table that is redrawn while a network trains."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, console: Console) -> None:
         self.session = session
+        self.console = console
         self.epochs: list[Epoch] = []
 
     def table(self) -> RenderableType:
@@ -200,24 +201,41 @@ class _LiveTraining:
         if not self.epochs:
             return bar
         shown = self.epochs[-_SHOWN_EPOCHS:]
-        figures = list({name: None for epoch in shown for name in epoch.metrics})
+        columns = self._columns_that_fit(list(shown[-1].metrics))
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for heading in ("epoch", *figures, "lr", "grad norm", "samples/s"):
+        for heading in columns:
             table.add_column(heading.replace("_", " "), justify="right")
         for epoch in shown:
-            values = [number(epoch.metrics[name]) if name in epoch.metrics else "" for name in figures]
-            speed = f"{epoch.samples_per_second:,.0f}"
-            style = "green" if epoch.best else ""
-            table.add_row(str(epoch.epoch), *values, number(epoch.lr), number(epoch.grad_norm), speed, style=style)
+            figures = {
+                "epoch": str(epoch.epoch),
+                **{name: number(value) for name, value in epoch.metrics.items()},
+                "lr": number(epoch.lr),
+                "grad_norm": number(epoch.grad_norm),
+                "samples/s": f"{epoch.samples_per_second:,.0f}",
+            }
+            table.add_row(*(figures.get(name, "") for name in columns), style="green" if epoch.best else "")
         return Group(table, bar)
+
+    def _columns_that_fit(self, figures: list[str]) -> list[str]:
+        """Return the columns for this width; where it is narrow, validation and losses stay longest."""
+        order = ["epoch", *figures, "lr", "grad_norm", "samples/s"]
+        by_worth = sorted(order, key=lambda c: (c != "epoch", not c.endswith("_loss"), not c.startswith("val_")))
+        room, fitting = self.console.width, set()
+        for column in by_worth:
+            room -= max(len(column), 9) + 2
+            if room < 0:
+                break
+            fitting.add(column)
+        return [column for column in order if column in fitting]
 
     def _bar(self) -> RenderableType:
         session = self.session
         done, total = session.learner.step, session.plan.steps
         grid = Table.grid(padding=(0, 2, 0, 0))
         left = _time_left(session)
-        epoch = f"epoch {session.progress.epoch + 1}"
-        grid.add_row(epoch, ProgressBar(total=total, completed=done, width=30), f"step {done:,}/{total:,}", left)
+        epoch = f"epoch {min(session.progress.epoch + 1, -(-total // len(session.batches)))}"
+        width = max(4, min(30, self.console.width - 52))
+        grid.add_row(epoch, ProgressBar(total=total, completed=done, width=width), f"step {done:,}/{total:,}", left)
         return grid
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnctl.core.errors import UsageError
+from nnctl.core.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from nnctl.cli.render import Screen
@@ -49,7 +49,15 @@ def command(
         screen.document(show_network(loaded, screen))
         return
     specs = [loaded.with_seed(loaded.spec.seed + i) for i in range(seeds)]
-    results = [_train(each, runs_dir, screen, plot=plot) for each in specs]
+    results: list[dict[str, Any]] = []
+    for each in specs:
+        try:
+            results.append(_train(each, runs_dir, screen, plot=plot))
+        except Interrupted as error:
+            left = seeds - len(results) - 1
+            raise Interrupted(
+                f"{error}{f'. {left} more seeds were not started' if left else ''}", error.signal
+            ) from None
     if seeds > 1:
         screen.seeds(results)
     screen.document(results[0] if seeds == 1 else {"runs": results})
@@ -62,6 +70,8 @@ def spec_and_overrides(spec: str | None, overrides: list[str] | None) -> tuple[P
         changes.insert(0, spec)
         spec = None
     path = Path(spec) if spec is not None else Path("spec.yaml")
+    if path.suffix in {".csv", ".tsv", ".parquet"}:
+        raise UsageError(f"{path} is data, not a spec. A spec for it is written by: nnctl init {path}")
     if spec is None and not path.exists():
         raise UsageError("no spec was named and there is no spec.yaml here. Type: nnctl train SPEC, or: nnctl init")
     return path, changes

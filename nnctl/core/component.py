@@ -68,6 +68,8 @@ class Schema(BaseModel):
 
     field_synonyms: ClassVar[Mapping[str, str]] = {}
     """What other frameworks call a field -> the field, or a field within it: ``training.epochs``."""
+    advice: ClassVar[Mapping[str, str]] = {}
+    """A word of other frameworks that is no field here -> what to write instead."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -77,7 +79,7 @@ class Schema(BaseModel):
         unknown = [key for key in value if key not in cls.model_fields]
         if not unknown:
             return handler(value)
-        hints = {key: did_you_mean(key, cls.model_fields, cls._synonyms()) for key in unknown}
+        hints = {key: cls._hint(key) for key in unknown}
         errors = [
             _error(f"{_UNKNOWN}{hints[key]}{_or_the_list(cls, hints[key])}", (key,), value[key]) for key in unknown
         ]
@@ -91,6 +93,11 @@ class Schema(BaseModel):
                 if not (e["type"] == "missing" and f"'{e['loc'][-1]}'" in hinted)
             ]
         raise ValidationError.from_exception_data(cls.__name__, errors)
+
+    @classmethod
+    def _hint(cls, word: str) -> str:
+        advice = [vars(base)["advice"][word] for base in cls.__mro__ if word in vars(base).get("advice", {})]
+        return f" {advice[0]}" if advice else did_you_mean(word, cls.model_fields, cls._synonyms())
 
     @classmethod
     def _synonyms(cls) -> dict[str, str]:
@@ -306,6 +313,8 @@ def sentence(error: Mapping[str, Any]) -> str:
         return str(error["msg"])
     if kind == "missing":
         return _SENTENCES[kind]
+    if kind in ("tuple_type", "list_type") and isinstance(found, str | int | float):
+        return f"must be a list, such as [{found}]. Got {_shown(found)}."
     template = _SENTENCES.get(kind)
     if template is None:
         return f"{str(error['msg']).removeprefix('Value error, ')}. Got {_shown(found)}."

@@ -143,7 +143,8 @@ class Predictor:
             kept: Checkpoint = summary["weights"]
             return kept
         has_best = (self.run.path / "checkpoints" / "best.safetensors").exists()
-        return "best" if has_best and self.spec.early_stopping is not None else "last"
+        prefers_best = self.spec.early_stopping is not None or self.run.status == "diverged"
+        return "best" if has_best and prefers_best else "last"
 
     def _network(self) -> Network:
         pre = self.preprocessing

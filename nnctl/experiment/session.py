@@ -168,7 +168,8 @@ class Session:
         message = (
             f"diverged at step {error.step:,} (epoch {self.progress.epoch + 1}): {error}"
             f"{f'; the first value that is not is in {where}' if where else ''}. "
-            f"The learning rate was {self.progress.lr:g}: try a tenth of it, clip: {{norm: 1}}, or scaled inputs."
+            f"The learning rate was {self.progress.lr:g}: try a tenth of it, clip: {{norm: 1}}, or scaled inputs. "
+            f"The run up to there is in {self.run.path}."
         )
         if self.learner.network.theta.size and np.isfinite(self.learner.network.theta).all():
             self._save()

@@ -36,6 +36,9 @@ class Dense(Layer, name="dense"):
     bias_init: Initializer | None = None
     """Initial biases; by default the `bias_init` of the spec."""
 
+    advice: ClassVar[Mapping[str, str]] = {
+        "activation": "An activation is a layer of its own: write it as the next entry, '- relu'."
+    }
     field_synonyms: ClassVar[Mapping[str, str]] = {
         "n_units": "units",
         "out_features": "units",

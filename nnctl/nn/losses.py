@@ -317,6 +317,7 @@ def _misfit(loss: Classification, bend: Activation) -> str:
     else:
         need = f"logits, of either sign and any size, and brings its own {loss.output}"
         way = "Leave it out." if bend.name == loss.output else f"Leave it out, or write {loss.output}."
+        way += " The layer before the loss is 'dense: outputs'."
     return f"{bend.name} at the end does not fit the loss: {loss.name} works on {need}. {way}"
 
 

@@ -128,6 +128,12 @@ class SGD(Optimizer, name="sgd"):
     Source: Robbins and Monro (1951), "A stochastic approximation method".
     """
 
+    advice: ClassVar[Mapping[str, str]] = {
+        "momentum": "Write optimizer: {momentum: {beta: 0.9}}.",
+        "nesterov": "Write optimizer: {momentum: {nesterov: true}}.",
+        "weight_decay": "Write regularizers: [{l2: 1e-4}].",
+    }
+
     def update(self, theta: Float, grad: Float, lr: float, t: int, block: Block) -> None:  # noqa: ARG002
         """Change theta by one step."""
         np.multiply(grad, lr, out=block.scratch)
@@ -245,6 +251,10 @@ class Adam(Optimizer, name="adam"):
     with bias correction after the maximum, as in PyTorch; the paper corrects nothing, so that its α / √v̂ can only fall,
     where here it can still rise while the correction wears off.
     """
+
+    advice: ClassVar[Mapping[str, str]] = {
+        "weight_decay": "Write optimizer: adamw, whose decay is no part of the gradient."
+    }
 
     lr: Positive = 1e-3
     """Learning rate α: about the largest change of a parameter in one step."""

@@ -25,6 +25,14 @@ __all__ = ["Data", "EarlyStopping", "Spec", "Training"]
 class Data(Schema):
     """What is learned from, and how it is brought into form."""
 
+    advice: ClassVar[Mapping[str, str]] = {
+        "batch_size": "It is training.batch_size.",
+        "shuffle": "It is split.shuffle, or training.shuffle for the order of the batches.",
+        "target": "It belongs to the source: csv: {path: ..., target: ...}.",
+        "test_size": "It is split.test.",
+        "validation_split": "It is split.validation.",
+    }
+
     source: Source
     """Where the rows come from: a bundled set, a generator, a file, or the card of a known data set."""
     split: SplitPlan = Field(default_factory=SplitPlan)
@@ -47,6 +55,14 @@ class Data(Schema):
 
 class Training(Schema):
     """How long and in what portions to train."""
+
+    advice: ClassVar[Mapping[str, str]] = {
+        "learning_rate": "It is optimizer.lr.",
+        "lr": "It is optimizer.lr.",
+        "patience": "It is early_stopping.patience.",
+        "test_size": "It is data.split.test.",
+        "validation_split": "It is data.split.validation.",
+    }
 
     epochs: PositiveInt | None = None
     """Passes over the training part; 50 if neither epochs nor steps is given."""

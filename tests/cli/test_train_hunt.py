@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from nnctl.cli.app import _run
+from nnctl.cli.render import _LiveTraining
 
 SPEC = """
 data: {source: %s}
@@ -67,3 +69,22 @@ def test_a_run_json_that_nnctl_did_not_write_is_damaged(tmp_path, capsys, plante
 def test_a_run_with_a_name_that_no_file_can_have_is_not_found(capsys):
     assert _run(["train", "--resume", "x" * 300]) == 2
     assert "there is no run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (200, ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "grad_norm", "samples/s"]),
+        (60, ["epoch", "train_loss", "val_loss", "val_accuracy"]),
+        (40, ["epoch", "train_loss", "val_loss"]),
+        (12, ["epoch"]),
+    ],
+)
+def test_a_narrow_terminal_shows_the_columns_that_matter_most(width, columns):
+    live = _LiveTraining(None, Console(width=width))
+    assert live._columns_that_fit(["train_loss", "train_accuracy", "val_loss", "val_accuracy"]) == columns
+
+
+def test_data_in_the_place_of_a_spec_is_answered_with_init(capsys):
+    assert _run(["train", "penguins.csv"]) == 2
+    assert "nnctl init penguins.csv" in capsys.readouterr().err

@@ -240,7 +240,7 @@ def test_a_key_that_looks_like_the_branch_of_a_union_keeps_its_name(key):
         ({"count": 2.5}, "must be a whole number. Got 2.5."),
         ({"many": []}, "must have at least 1 item(s). Got []."),
         ({"many": [1.0] * 4}, "must have at most 3 item(s). Got [1.0, 1.0, 1.0, 1.0]."),
-        ({"many": 1}, "must be a list. Got 1."),
+        ({"many": 1}, "must be a list, such as [1]. Got 1."),
         ({"many": [list(range(100))]}, "must be a number. Got a list."),
         ({"text": ""}, "must not be empty. Got ''."),
         ({"text": "abcd"}, "must have at most 3 character(s). Got 'abcd'."),

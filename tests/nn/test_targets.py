@@ -267,7 +267,7 @@ def test_a_network_without_layers_is_left_alone():
             "cross_entropy",
             {"repeat": {"layers": [{"dense": 3}, "softmax"]}},
             (1, "repeat"),
-            "own softmax. Leave it out.$",
+            r"own softmax\. Leave it out\. The layer before the loss is 'dense: outputs'\.$",
         ),
     ],
     ids=str,

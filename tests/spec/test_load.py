@@ -152,7 +152,7 @@ def test_what_other_frameworks_say_is_told_what_it_is_here(word, meant):
         ("training: {epochs: 1.5}", "training.epochs: must be a whole number. Got 1.5."),
         ("training: {epochs: true}", "training.epochs: must be a whole number. Got true."),
         ("training: 50", "training: must be a mapping of keys to values. Got 50."),
-        ("metrics: accuracy", "metrics: must be a list. Got 'accuracy'."),
+        ("metrics: accuracy", "metrics: must be a list, such as [accuracy]. Got 'accuracy'."),
         ("optimizer: {adam: {lr: .nan}}", "optimizer.adam.lr: must be a finite number. Got nan."),
         ("optimizer: {adam: {lr: 1e400}}", "optimizer.adam.lr: must be a finite number. Got inf."),
         ("float: 3", "float: unknown key. Known: " + ", ".join(Spec.model_fields) + "."),
@@ -356,3 +356,21 @@ def test_a_resolved_spec_is_read_back_as_the_same_spec(written):
     text = resolved_text(spec)
     assert spec_of(text) == spec
     assert resolved_text(spec_of(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("architecture: [{dense: {units: 4, activation: relu}}]", "write it as the next entry, '- relu'"),
+        ("optimizer: {sgd: {lr: 0.1, momentum: 0.9}}", "Write optimizer: {momentum: {beta: 0.9}}."),
+        ("optimizer: {adam: {weight_decay: 0.1}}", "Write optimizer: adamw"),
+        ("training: {validation_split: 0.1}", "It is data.split.validation."),
+        ("data: {source: iris, test_size: 0.1}", "It is split.test."),
+    ],
+)
+def test_a_word_that_has_no_key_here_is_answered_with_what_to_write(text, advice):
+    key = text.split(":")[0]
+    least = "\n".join(line for line in LEAST.splitlines() if not line.startswith(f"{key}:"))
+    with pytest.raises(SpecError) as caught:
+        spec_of(f"{least}\n{text}\n")
+    assert advice in str(caught.value)
