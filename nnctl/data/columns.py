@@ -12,6 +12,7 @@ from nnctl.core.arrays import Array, Float
 from nnctl.core.component import did_you_mean
 from nnctl.core.errors import DataError
 from nnctl.data.finite import refuse_unusable
+from nnctl.data.numerals import no_numbers, numbers_of, refuse_decimal_marks
 from nnctl.data.table import Columns, Encoding, counted, shown_rows
 
 if TYPE_CHECKING:
@@ -176,11 +177,11 @@ def _refuse_identifier(column: pl.Series, columns: Columns) -> None:
     found = column.name not in columns.categorical
     if distinct <= columns.max_categories and not (found and n > 20 and distinct > 0.9 * n):
         return
-    wrong = _no_numbers(column)
+    wrong = np.flatnonzero(no_numbers(column))
     if found and len(wrong) < 0.2 * n:
         raise DataError(
-            f"column '{name}' is a column of numbers but for {counted(len(wrong), 'value')}, such as '{wrong[0]}'. "
-            f"If that stands for a missing value, add it to `missing`."
+            f"column '{name}' is a column of numbers but for {counted(len(wrong), 'value')}, such as "
+            f"'{column[int(wrong[0])]}' ({shown_rows(wrong)}). If that stands for a missing value, add it to `missing`."
         )
     limit = columns.max_categories
     raise DataError(
@@ -223,22 +224,19 @@ def _numbers(frame: pl.DataFrame, numeric: tuple[str, ...]) -> Float:
     import polars as pl  # noqa: PLC0415 - 150 ms, and the plain path has no frames
 
     for name in numeric:
-        if frame[name].dtype == pl.String:
-            wrong = _no_numbers(frame[name])
+        if frame[name].dtype == pl.String and numbers_of(frame[name], ".") is None:
+            refuse_decimal_marks(frame[name])
+            wrong = np.flatnonzero(no_numbers(frame[name]))
             raise DataError(
-                f"column '{name}' should hold numbers and holds '{wrong[0]}' ({counted(len(wrong), 'such value')}). "
-                f"If that stands for a missing value, add it to `missing`."
+                f"column '{name}' should hold numbers and holds '{frame[name][int(wrong[0])]}': "
+                f"{counted(len(wrong), 'value')} of {len(frame):,} {'is' if len(wrong) == 1 else 'are'} no number "
+                f"({shown_rows(wrong)}). If that stands for a missing value, add it to `missing`."
             )
     numbers = np.empty((len(frame), len(numeric)))
     for k, name in enumerate(numeric):
         numbers[:, k] = frame[name].cast(pl.Float64).to_numpy()
     refuse_unusable(np.nan_to_num(numbers, nan=0.0, posinf=np.inf, neginf=-np.inf), numeric)
     return numbers
-
-
-def _no_numbers(texts: pl.Series) -> pl.Series:
-    present = texts.drop_nulls()
-    return present.filter(present.cast(float, strict=False).is_null())
 
 
 def _most_frequent(column: pl.Series) -> str:

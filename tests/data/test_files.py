@@ -156,7 +156,11 @@ def test_a_value_unseen_in_training_is_noted_and_encoded_as_nothing(tmp_path):
         ("a,y\n1e39,u\n2,v\n", {}, r"column 'a' is beyond 3.4e38 in 1 row"),
         ("y\nu\nv\n", {}, "no input columns"),
         ("a,y\n1,u\n2,v\n", {"header": False, "columns": ["y"]}, "has 2 columns and `columns` names 1"),
-        ("a,y\nx1,u\n2,v\n", {"numeric": ["a"]}, "column 'a' should hold numbers and holds 'x1'"),
+        (
+            "a,y\nx1,u\n2,v\n",
+            {"numeric": ["a"]},
+            r"should hold numbers and holds 'x1': 1 value .*\(row 1\)",
+        ),
         ("a,y\nx1,u\n2,v\n", {"numeric": ["b"]}, "there is no column 'b' among the inputs"),
         ("a,y\nx1,u\n2,v\n", {"numeric": ["a"], "categorical": ["a"]}, "said to be numeric and categorical"),
         ("a,w,y\n1,-1,u\n2,1,v\n", {"weight": "w"}, r"weights are missing, negative or infinite in 1 row \(row 1\)"),
@@ -196,11 +200,64 @@ def test_a_file_that_is_not_there_is_looked_for_in_both_places(tmp_path, monkeyp
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"a,y\n1,\xe9\n")
-    with pytest.raises(DataError, match=r"no csv file in UTF-8"):
+    with pytest.raises(DataError, match=r"a.csv:2: byte 7 \(0xe9\) is no text in utf-8.*`text_encoding: cp1252`"):
         made(tmp_path)
     (tmp_path / "a.parquet").write_bytes(b"not parquet at all")
     with pytest.raises(DataError, match=r"no parquet file"):
         made(tmp_path, kind="parquet", path="a.parquet")
+
+
+def test_names_in_another_encoding_are_refused_until_it_is_said(tmp_path):
+    text = "größe,y\n1,schön\n2,übel\n"
+    for encoding, place in (("cp1252", r"a.csv:1: byte 3 \(0xf6\)"), ("utf-16", r"a.csv:1: byte 1 \(0xff\)")):
+        (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+        with pytest.raises(DataError, match=rf"{place} is no text in utf-8.*text_encoding: {encoding}"):
+            made(tmp_path)
+        data = made(tmp_path, text_encoding=encoding)
+        assert (data.features, data.classes) == (("größe",), ("schön", "übel"))
+    (tmp_path / "a.csv").write_bytes(text.encode("utf-8-sig"))
+    assert made(tmp_path).features == ("größe",)
+
+
+@pytest.mark.parametrize("name", ["utf9", "base64", "a\0b"])
+def test_an_encoding_that_nobody_knows_is_refused(name):
+    with pytest.raises(ValidationError, match="text_encoding"):
+        Source.parse({"csv": {"path": "a.csv", "target": "y", "text_encoding": name}})
+
+
+def test_numbers_may_have_a_decimal_comma(tmp_path):
+    write(tmp_path, "preis;menge;art;y\n152,8;1;1,5 kg;0,5\n-1,5e3;2;2 kg;1,5\n;3;2 kg;2\n")
+    data = made(tmp_path, task="regression", separator=";", decimal=",")
+    assert data.features == ("preis", "menge", "art=1,5 kg", "art=2 kg")
+    assert data.train.x[:, :2].tolist() == [[152.8, 1], [-1500, 2], [-673.6, 3]]
+    assert data.train.y.ravel().tolist() == [0.5, 1.5, 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "fields", "message"),
+    [
+        ("152,8 3,5", {}, r"column 'preis' holds numbers with a decimal comma, such as '152,8': say `decimal: ','`"),
+        ("152.8 3.5", {"decimal": ","}, r"with a decimal point, such as '152.8': say `decimal: '\.'`"),
+        ("152.8 3,5", {}, r"with decimal points and others with decimal commas, such as '3,5'\. Mend the file"),
+        (
+            "1.234,5 7,5",
+            {"decimal": ",", "numeric": ["preis"]},
+            r"holds '1.234,5': 1 value of 2 is no number",
+        ),
+    ],
+)
+def test_numbers_with_the_other_decimal_mark_are_no_categories(tmp_path, values, fields, message):
+    first, second = values.split()
+    write(tmp_path, f"preis;y\n{first};a\n{second};b\n")
+    with pytest.raises(DataError, match=message):
+        made(tmp_path, separator=";", **fields)
+    assert made(tmp_path, separator=";", **(fields | {"numeric": [], "categorical": ["preis"]})).features
+
+
+def test_texts_of_a_parquet_file_that_look_like_numbers_stay_texts_unless_they_are_said_to_be_numbers(tmp_path):
+    pl.DataFrame({"v": ["1.5", "2.0"], "y": ["a", "b"]}).write_parquet(tmp_path / "a.parquet")
+    assert made(tmp_path, kind="parquet", path="a.parquet").features == ("v=1.5", "v=2.0")
+    assert made(tmp_path, kind="parquet", path="a.parquet", numeric=["v"]).train.x.tolist() == [[1.5], [2]]
 
 
 @pytest.mark.parametrize("fields", [{}, {"path": "a", "train": "b"}, {"path": "a", "test": "b"}, {"test": "b"}])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from nnctl.core.arrays import Array
 from nnctl.core.component import Items
 from nnctl.core.errors import DataError
 from nnctl.data.memory import refuse_too_large
+from nnctl.data.numerals import DecimalMark, numbers_of, refuse_decimal_marks
 from nnctl.data.sources.frames import FrameFile
-from nnctl.data.table import counted
+from nnctl.data.table import PartName, Table, counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,8 +28,14 @@ Separator = Annotated[str, Field(pattern=r"^[\t -~]$")]
 """One ASCII character."""
 
 
+TextEncoding: TypeAlias = Literal[
+    "utf-8", "utf-16", "cp1250", "cp1251", "cp1252", "latin-1", "iso-8859-15", "shift_jis", "gb18030", "big5", "euc-kr"
+]
+"""The codecs of Python that files of columns are met in."""
+
+
 class Csv(FrameFile, name="csv"):
-    """A file of comma-separated values (RFC 4180, UTF-8), or one for each part.
+    """A file of comma-separated values (RFC 4180), or one for each part.
 
     White space around a value is taken off. A column whose every value reads as a number is numeric, any other
     categorical. A line with nothing in it is no row.
@@ -39,34 +49,63 @@ class Csv(FrameFile, name="csv"):
     """The one character between two values."""
     missing: Items[str] = ("", "?", "NA", "N/A", "NaN", "nan", "null")
     """What stands for a missing value."""
+    decimal: DecimalMark = "."
+    """What stands before the decimals of a number: a point, or a comma as in 152,8."""
+    text_encoding: TextEncoding = "utf-8"
+    """How the file's bytes stand for characters; older files of Windows are often in cp1252."""
 
     def read(self, path: Path) -> pl.DataFrame:
         """Return every column as texts, None where a value is missing."""
         import polars as pl  # noqa: PLC0415 - 150 ms, and the plain path has no frames
 
         refuse_too_large(path.stat().st_size, str(path))
+        text = self._decoded(path)
         try:
-            frame = pl.read_csv(path, has_header=self.header, separator=self.separator, infer_schema=False, glob=False)
+            frame = pl.read_csv(
+                io.BytesIO(text.encode()), has_header=self.header, separator=self.separator, infer_schema=False
+            )
         except pl.exceptions.PolarsError as error:
-            self._refuse_uneven(path)
+            self._refuse_uneven(text, path)
             reason = str(error).split("\n", 1)[0]
-            raise DataError(f"{path}: is no {self.name} file in UTF-8 that can be read: {reason}.") from error
+            raise DataError(f"{path}: is no {self.name} file that can be read: {reason}.") from error
         if len(frame) and frame[:, -1].null_count():
-            self._refuse_uneven(path)
+            self._refuse_uneven(text, path)
         twice = [name.split("_duplicated_")[0] for name in frame.columns if "_duplicated_" in name]
         if twice:
             raise DataError(f"{path}: two columns are called '{twice[0]}'. Rename one of them.")
         frame = (
             frame.rename({name: name.strip() for name in frame.columns}) if self.header else self._named(frame, path)
         )
-        text = pl.all().str.strip_chars()
+        stripped = pl.all().str.strip_chars()
         frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-        return frame.select(pl.when(text.is_in(list(self.missing))).then(None).otherwise(text).name.keep())
+        return frame.select(pl.when(stripped.is_in(list(self.missing))).then(None).otherwise(stripped).name.keep())
 
     def typed(self, frame: pl.DataFrame, keep: tuple[str, ...] | None = None) -> pl.DataFrame:
         """Return the columns that read as numbers as numbers, but for those in `keep` (else in `categorical`)."""
         keep = self.categorical if keep is None else keep
-        return frame.with_columns(_number_or_text(column) for column in frame if column.name not in keep)
+        found = [numbers_of(column, self.decimal) for column in frame if column.name not in keep]
+        return frame.with_columns(numbers for numbers in found if numbers is not None)
+
+    def table_of(self, frame: pl.DataFrame, target: str, parts: dict[PartName, Array]) -> Table:
+        """Return the table that the frame makes; texts that are numbers with the other decimal mark are refused."""
+        for column in frame:
+            if not column.dtype.is_numeric() and column.name not in (*self.drop, *self.categorical):
+                refuse_decimal_marks(column)
+        return super().table_of(frame, target, parts)
+
+    def _decoded(self, path: Path) -> str:
+        """Return the file's text, without the mark that some programs put before UTF-8."""
+        raw = path.read_bytes()
+        try:
+            return raw.decode(self.text_encoding).removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
+            byte = f"byte {error.start + 1:,} (0x{raw[error.start]:02x})"
+            other = "utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "cp1252"
+            advice = "Save the file as UTF-8"
+            if self.text_encoding != other:
+                advice += f", or say `text_encoding: {other}` if it is that"
+            raise DataError(f"{path}:{line}: {byte} is no text in {self.text_encoding}. {advice}.") from None
 
     def _named(self, frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         width = len(frame.columns)
@@ -77,17 +116,16 @@ class Csv(FrameFile, name="csv"):
             raise DataError(f"{path}: has {width} columns and `columns` names {len(names)}.")
         return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
-    def _refuse_uneven(self, path: Path) -> None:
+    def _refuse_uneven(self, text: str, path: Path) -> None:
         """Raise where a line has more or fewer values than the first, which polars does not say or says vaguely."""
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            lines = csv.reader(file, delimiter=self.separator)
-            width = len(next(lines, []))
-            for line in lines:
-                if line and len(line) != width:
-                    raise DataError(
-                        f"{path}:{lines.line_num}: has {counted(len(line), 'value')} where the first line has {width}. "
-                        f"Mend the line; a value that holds '{self.separator}' stands in double quotes."
-                    )
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=self.separator)
+        width = len(next(lines, []))
+        for line in lines:
+            if line and len(line) != width:
+                raise DataError(
+                    f"{path}:{lines.line_num}: has {counted(len(line), 'value')} where the first line has {width}. "
+                    f"Mend the line; a value that holds '{self.separator}' stands in double quotes."
+                )
 
 
 class Tsv(Csv, name="tsv"):
@@ -95,13 +133,3 @@ class Tsv(Csv, name="tsv"):
 
     separator: Separator = "\t"
     """The one character between two values."""
-
-
-def _number_or_text(column: pl.Series) -> pl.Series:
-    import polars as pl  # noqa: PLC0415 - 150 ms, and the plain path has no frames
-
-    for dtype in (pl.Int64, pl.Float64):
-        numbers = column.cast(dtype, strict=False)
-        if numbers.null_count() == column.null_count():
-            return numbers
-    return column
