@@ -76,7 +76,7 @@ FIGURES: dict[str, Callable[[Trained], float]] = {
 }
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=24)
 def train(name: str, seed: int | None = None) -> Trained:
     """Return the run of ``experiments/<name>.yaml``, with its own seed or another."""
     loaded = load_spec(FOLDER / f"{name}.yaml")

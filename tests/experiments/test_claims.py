@@ -6,7 +6,7 @@ import operator
 import re
 import runpy
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 
 import numpy as np
 import pytest
@@ -121,18 +121,29 @@ def test_one_differs_from_the_other_as_the_comments_say(one, figure, relation, o
     assert here > factor * there if relation == ">" else factor * here < there
 
 
-@pytest.mark.slow
-def test_diabetes_is_learned_at_least_as_well_as_by_ridge_regression():
+def r2_of_ridge(trained: Trained, *, scaled: bool) -> float:
+    """Return the test R2 of scikit-learn's ridge regression on the rows that a network has learned from."""
+    from sklearn.datasets import load_diabetes
     from sklearn.linear_model import Ridge
 
-    def ahead(trained: Trained) -> float:
-        experiment = trained.session.experiment
-        rows, test = experiment.data.train, experiment.examples(experiment.data.test)
-        ridge = Ridge().fit(rows.x, experiment.examples(rows).y[:, 0])
-        return trained.figure("test r2") - ridge.score(test.x, test.y[:, 0])
+    data = trained.session.experiment.data
+    x, y = load_diabetes(return_X_y=True)
+    train_x, test_x = (data.train.x, data.test.x) if scaled else (x[data.train.rows], x[data.test.rows])
+    return Ridge().fit(train_x, y[data.train.rows]).score(test_x, y[data.test.rows])
 
-    assert ahead(train("diabetes")) >= 0
-    assert median(ahead(train("diabetes", seed)) for seed in range(5)) >= 0
+
+@pytest.mark.slow
+def test_diabetes_is_learned_better_than_by_ridge_regression_on_columns_as_small_as_they_come():
+    for seed in range(5):
+        trained = train("diabetes", seed)
+        assert trained.figure("test r2") >= r2_of_ridge(trained, scaled=False), seed
+
+
+@pytest.mark.slow
+def test_diabetes_is_learned_at_least_as_well_as_by_ridge_regression_on_scaled_columns():
+    """In the mean of 40 splits: the two differ by 0.024 from one split to the next, more than by any merit."""
+    ahead = [run.figure("test r2") - r2_of_ridge(run, scaled=True) for run in (train("diabetes", s) for s in range(40))]
+    assert mean(ahead) >= 0
 
 
 @pytest.mark.slow
