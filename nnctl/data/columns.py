@@ -11,6 +11,7 @@ import numpy as np
 from nnctl.core.arrays import Array, Float
 from nnctl.core.component import did_you_mean
 from nnctl.core.errors import DataError
+from nnctl.data.dates import dates_of
 from nnctl.data.finite import refuse_unusable
 from nnctl.data.numerals import no_numbers, numbers_of, refuse_decimal_marks
 from nnctl.data.table import Columns, Encoding, counted, shown_rows
@@ -167,9 +168,11 @@ def _check_named(frame: pl.DataFrame, columns: Columns) -> None:
     both = set(columns.numeric) & set(columns.categorical)
     if both:
         raise DataError(f"column '{min(both)}' is said to be numeric and categorical. Leave one out.")
-    for name in (*columns.numeric, *columns.categorical):
-        if name not in frame.columns:
-            raise DataError(f"there is no column '{name}' among the inputs.{did_you_mean(name, frame.columns)}")
+    for role, names in (("numeric", columns.numeric), ("categorical", columns.categorical)):
+        for name in names:
+            if name not in frame.columns:
+                hint = did_you_mean(name, frame.columns)
+                raise DataError(f"data.source: {role}: there is no column '{name}' among the inputs.{hint}")
 
 
 def _refuse_identifier(column: pl.Series, columns: Columns) -> None:
@@ -182,6 +185,11 @@ def _refuse_identifier(column: pl.Series, columns: Columns) -> None:
         raise DataError(
             f"column '{name}' is a column of numbers but for {counted(len(wrong), 'value')}, such as "
             f"'{column[int(wrong[0])]}' ({shown_rows(wrong)}). If that stands for a missing value, add it to `missing`."
+        )
+    if dates_of(column) is not None:
+        raise DataError(
+            f"column '{name}' looks like a date, such as '{column.drop_nulls()[0]}', and is no category. Name it in "
+            f"data.split to test on the latest rows, `split: {{time: {name}}}`, or drop it: `drop: [{name}]`."
         )
     limit = columns.max_categories
     raise DataError(

@@ -13,6 +13,7 @@ from nnctl.core.arrays import Array
 from nnctl.core.errors import DataError
 from nnctl.data.columns import ColumnEncoder
 from nnctl.data.dataset import Prepared, Split
+from nnctl.data.dates import in_time
 from nnctl.data.finite import refuse_unusable
 from nnctl.data.preprocessing import Preprocessing
 from nnctl.data.scaling import NoScaling, Scaling
@@ -22,6 +23,9 @@ from nnctl.data.table import Table, counted, shown_rows
 from nnctl.data.targets import Task, class_indices, class_names, regression_values
 
 __all__ = ["prepare"]
+
+LARGE_TARGET = 10
+"""A mean or standard deviation of the targets beyond this is worth a note; outputs of a new network are around 1."""
 
 
 def prepare(
@@ -69,7 +73,10 @@ def prepare(
         affine = affine.except_where(encoder.is_onehot)
     y_affine = None
     if classes is None:
-        y_affine = (target_scaling or NoScaling()).fit(y, rows["train"]).spread(y.shape[1:])
+        target_scaling = target_scaling or NoScaling()
+        y_affine = target_scaling.fit(y, rows["train"]).spread(y.shape[1:])
+        large = _large(y[rows["train"]]) if isinstance(target_scaling, NoScaling) else None
+        notes += (large,) if large else ()
     preprocessing = Preprocessing(task, table.features, x.shape[1:], encoder, affine, table.target, classes, y_affine)
 
     def part(chosen: Array) -> Split:
@@ -98,11 +105,26 @@ def _loaded(source: Source, base: Path, seed: int) -> Table:
 
 def _without_side_columns(table: Table, split: SplitPlan) -> Table:
     """Return the table with the split's group and time columns in `side`, where they are no inputs."""
-    for name in (split.group, split.time):
-        if name is not None:
-            column, table = table.taken_out(name)
-            table = replace(table, side={**table.side, name: column})
+    if split.group is not None:
+        groups, table = table.taken_out(split.group, "data.split.group")
+        table = replace(table, side={**table.side, split.group: groups})
+    if split.time is not None:
+        times, table = table.taken_out(split.time, "data.split.time")
+        table = replace(table, side={**table.side, split.time: in_time(times, split.time)})
     return table
+
+
+def _large(y: Array) -> str | None:
+    """Return one sentence on targets (N, outputs) that are large for a network, whose outputs start near 0, or None."""
+    mean, spread = y.mean(0, dtype=np.float64), y.std(0, dtype=np.float64)
+    size = np.maximum(np.abs(mean), spread)
+    k = int(size.argmax())
+    if size[k] <= LARGE_TARGET:
+        return None
+    return (
+        f"the target has mean {mean[k]:,.1f} and spread {spread[k]:,.1f}: "
+        f"data.target_scaling: standard helps a network learn it."
+    )
 
 
 def _encoded(table: Table, train: Array) -> tuple[Array, ColumnEncoder | None, tuple[str, ...]]:

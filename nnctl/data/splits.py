@@ -58,8 +58,8 @@ class SplitPlan(Schema):
     """A column whose rows with equal values stay together in one part, such as the patient; it is no input then.
     Sizes then count groups."""
     time: str | None = None
-    """A column of numbers or ISO dates: the latest rows become the test part, those before them the validation part;
-    it is no input then."""
+    """A column of numbers or dates (2024-12-31, 31.12.2024, 12/31/2024): the latest rows become the test part, those
+    before them the validation part; it is no input then."""
     shuffle: bool = True
     """Draw rows at random. With false the last rows of the file become the test part."""
 
@@ -106,13 +106,13 @@ def _is_stratified(plan: SplitPlan, labels: Array | None) -> bool:
         not plan.shuffle
     )
     if plan.group is not None and plan.time is not None:
-        raise DataError("split: group and time exclude each other. Leave one out.")
+        raise DataError("data.split: group and time exclude each other. Leave one out.")
     if not plan.stratify:
         return plan.stratify is None and labels is not None and not rivals
     if labels is None:
-        raise DataError("split: stratify needs classes, and this is a regression. Leave stratify out.")
+        raise DataError("data.split: stratify needs classes, and this is a regression. Leave stratify out.")
     if rivals:
-        raise DataError(f"split: stratify and {rivals[0]} exclude each other. Leave one out.")
+        raise DataError(f"data.split: stratify and {rivals[0]} exclude each other. Leave one out.")
     return True
 
 
@@ -121,7 +121,7 @@ def _size_of(name: PartName, plan: SplitPlan, table: Table, units: int) -> int:
     size = plan.test if name == "test" else plan.validation
     if name in table.parts:
         if size is not None:
-            raise DataError(f"split: the source has a {name} part of its own. Leave '{name}: {size:g}' out.")
+            raise DataError(f"data.split: the source has a {name} part of its own. Leave '{name}: {size:g}' out.")
         return 0
     size = DEFAULT_SHARE if size is None else size
     return math.ceil(size * units) if isinstance(size, float) else size
@@ -142,7 +142,8 @@ def _carve(
         return _carve_groups(pool, n, table.side[plan.group][pool], rng, name)
     if n >= len(pool):
         raise DataError(
-            f"split: the {name} part takes {counted(n, 'row')} of {len(pool):,} and leaves none to train on."
+            f"data.split: the {name} part takes {counted(n, 'row')} of {len(pool):,} and leaves none to train on. "
+            f"Sizes are shares of all {len(table):,} rows."
         )
     if labels is not None:
         order = _stratified_order(labels[pool], n, rng)
@@ -176,7 +177,9 @@ def _carve_groups(pool: Array, n: int, groups: Array, rng: np.random.Generator, 
 
     there = len(np.unique(groups))
     if n >= there:
-        raise DataError(f"split: the {name} part takes {counted(n, 'group')} of {there:,} and leaves none to train on.")
+        raise DataError(
+            f"data.split: the {name} part takes {counted(n, 'group')} of {there:,} and leaves none to train on."
+        )
     splitter = GroupShuffleSplit(n_splits=1, test_size=n, random_state=int(rng.integers(2**31)))
     kept, drawn = next(splitter.split(pool, groups=groups))
     return np.sort(pool[kept]), np.sort(pool[drawn])
@@ -193,7 +196,8 @@ def _check_classes(
             k = left_out[0]
             others = f" ({len(left_out) - 1} other classes likewise)" * (len(left_out) > 1)
             raise DataError(
-                f"split: the {name} part has no row of class '{classes[k]}'{others}: {counted(int(total[k]), 'row')} "
-                f"of {len(labels):,} are of that class. Get more of them, drop the class, or split another way: "
+                f"data.split: the {name} part has no row of class '{classes[k]}'{others}: "
+                f"{counted(int(total[k]), 'row')} of {len(labels):,} are of that class. "
+                f"Get more of them, drop the class, or split another way: "
                 f"other sizes (0 for no such part), stratify, shuffle, or another seed."
             )

@@ -70,6 +70,8 @@ class Table:
         The parts that the source itself defines; empty where all rows are one pool.
     columns : Columns
         How the columns of a frame become numbers; without meaning for an array.
+    dropped : tuple of str
+        Columns that the source was told to leave out.
     """
 
     x: Array | pl.DataFrame
@@ -81,12 +83,19 @@ class Table:
     side: Mapping[str, Array] = field(default_factory=dict)
     parts: Mapping[PartName, Array] = field(default_factory=dict)
     columns: Columns = field(default_factory=Columns)
+    dropped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def taken_out(self, name: str) -> tuple[Array, Table]:
+    def taken_out(self, name: str, role: str) -> tuple[Array, Table]:
         """Return the column called `name`, and the table in which it is no input.
+
+        Parameters
+        ----------
+        name : str
+        role : str
+            Where the spec names it, for messages.
 
         Raises
         ------
@@ -95,10 +104,12 @@ class Table:
         """
         if name in self.side:
             return self.side[name], self
+        if name in self.dropped:
+            raise DataError(f"{role}: column '{name}' stands in `drop`. Take it out there: it is no input anyway.")
         if name not in self.features:
             known = (*self.side, *self.features)
             listed = ", ".join(known[:20]) or "none"
-            raise DataError(f"there is no column '{name}'.{did_you_mean(name, known)} Columns: {listed}.")
+            raise DataError(f"{role}: there is no column '{name}'.{did_you_mean(name, known)} Columns: {listed}.")
         i = self.features.index(name)
         features = self.features[:i] + self.features[i + 1 :]
         if isinstance(self.x, np.ndarray):
@@ -106,7 +117,8 @@ class Table:
         column = self.x[name]
         missing = np.flatnonzero(column.is_null().to_numpy())
         if len(missing):
-            raise DataError(f"column '{name}' is missing in {counted(len(missing), 'row')} ({shown_rows(missing)}).")
+            where = f"{counted(len(missing), 'row')} ({shown_rows(missing)})"
+            raise DataError(f"{role}: column '{name}' is missing in {where}.")
         values = column.to_numpy()
         values = values.astype(str) if values.dtype.kind == "O" else values
         return values, replace(self, x=self.x.drop(name), features=features)

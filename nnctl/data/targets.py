@@ -39,8 +39,8 @@ def class_names(table: Table) -> tuple[str, ...]:
     if y.dtype.kind in "iuf" and _is_continuous(values, len(y)):
         raise DataError(
             f"target '{table.target}' looks continuous: {len(values):,} distinct values in {counted(len(y), 'row')}, "
-            f"such as {', '.join(_name(v) for v in values[:3])}. Classification needs classes; "
-            f"for a quantity use a regression loss (mse, mae, huber)."
+            f"such as {', '.join(_name(v) for v in values[:3])}; and the loss is for classification. "
+            f"Use a regression loss such as mse."
         )
     return tuple(_name(value) for value in values)
 
@@ -80,8 +80,8 @@ def regression_values(table: Table) -> Float:
     if table.classes is not None or y.dtype.kind not in "iufb":
         example = table.classes[0] if table.classes else _name(y.flat[0])
         raise DataError(
-            f"target '{table.target}' holds texts, such as '{example}'. Regression needs numbers; "
-            f"for classes use a classification loss (cross_entropy)."
+            f"target '{table.target}' holds texts, such as '{example}'. Regression needs numbers, and the "
+            f"loss is for regression. Use a classification loss such as cross_entropy."
         )
     y = y.reshape(len(y), -1)
     if y.dtype.kind != "f":

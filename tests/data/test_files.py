@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import numpy as np
@@ -149,7 +150,8 @@ def test_a_value_unseen_in_training_is_noted_and_encoded_as_nothing(tmp_path):
         ("a,y\n1,2\n3,4,5\n", {}, r"a.csv:3: has 3 values where the first line has 2"),
         ("a,a,y\n1,2,3\n", {}, "two columns are called 'a'"),
         ("a,target\n1,2\n", {"target": "Targett"}, "there is no column 'Targett'. Did you mean 'target'?"),
-        ("a,y\n1,2\n", {"drop": ["b"]}, "drop: there is no column 'b'"),
+        ("a,y\n1,2\n", {"drop": ["b"]}, r"data\.source\.csv\.drop: there is no column 'b'"),
+        ("a,z\n1,2\n", {}, r"data\.source\.csv\.target: there is no column 'y'"),
         ("a,y\n1,u\n2,\n", {}, r"target 'y' is missing in 1 row of 2 \(row 2\)"),
         ("a,y\n1,u\n2,u\n", {}, "target 'y' has one class only, 'u'"),
         ("a,y\ninf,u\n2,v\n", {}, r"column 'a' is infinite in 1 row of 2 \(row 1\)"),
@@ -161,7 +163,7 @@ def test_a_value_unseen_in_training_is_noted_and_encoded_as_nothing(tmp_path):
             {"numeric": ["a"]},
             r"should hold numbers and holds 'x1': 1 value .*\(row 1\)",
         ),
-        ("a,y\nx1,u\n2,v\n", {"numeric": ["b"]}, "there is no column 'b' among the inputs"),
+        ("a,y\nx1,u\n2,v\n", {"numeric": ["b"]}, "numeric: there is no column 'b' among the inputs"),
         ("a,y\nx1,u\n2,v\n", {"numeric": ["a"], "categorical": ["a"]}, "said to be numeric and categorical"),
         ("a,w,y\n1,-1,u\n2,1,v\n", {"weight": "w"}, r"weights are missing, negative or infinite in 1 row \(row 1\)"),
         ("a,w,y\n1,k,u\n2,1,v\n", {"weight": "w"}, "weights must be 2 numbers"),
@@ -178,13 +180,15 @@ def test_what_cannot_be_learned_from_is_said_clearly(tmp_path, text, fields, mes
 
 def test_a_text_target_is_refused_for_a_regression(tmp_path):
     write(tmp_path, "a,y\n1,low\n2,high\n")
-    with pytest.raises(DataError, match=r"target 'y' holds texts, such as 'low'"):
+    with pytest.raises(DataError, match=r"'low'\. Regression needs numbers, and the loss is .* such as cross_entropy"):
         made(tmp_path, task="regression")
 
 
 def test_a_fractional_target_is_refused_for_a_classification(tmp_path):
     write(tmp_path, "a,y\n1,0.5\n2,1.5\n")
-    with pytest.raises(DataError, match=r"looks continuous"):
+    with pytest.raises(
+        DataError, match=r"looks continuous: 2 .*the loss is for classification\. Use a regression loss such as mse"
+    ):
         made(tmp_path)
 
 
@@ -280,6 +284,44 @@ def test_time_and_group_columns_must_be_there_and_complete(tmp_path):
         made(tmp_path, plan=SplitPlan(time="t"))
     with pytest.raises(DataError, match=r"there is no column 'tt'. Did you mean 't'"):
         made(tmp_path, plan=SplitPlan(time="tt"))
+
+
+def dated(folder, dates):
+    write(folder, "day,x,y\n" + "".join(f"{day},{i},{i % 2}\n" for i, day in enumerate(dates)))
+
+
+@pytest.mark.parametrize(
+    "layout", ["%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y %H:%M", "%Y-%m-%d %H:%M:%S"]
+)
+def test_the_latest_dates_are_the_test_part_however_they_are_written(tmp_path, layout):
+    days = [datetime(2023, 11, 20, 12, tzinfo=UTC) + timedelta(days=3 * i) for i in range(30)]
+    order = np.random.default_rng(0).permutation(30)
+    dated(tmp_path, [days[i].strftime(layout) for i in order])
+    data = made(tmp_path, plan=SplitPlan(validation=5, test=5, time="day"))
+    assert sorted(order[data.test.rows]) == [25, 26, 27, 28, 29]
+    assert sorted(order[data.validation.rows]) == [20, 21, 22, 23, 24]
+    assert data.features == ("x",)
+
+
+@pytest.mark.parametrize("dates", [["spring", "fall"], ["03/04/2024", "05/04/2024"], ["31.12.99", "01.01.00"]])
+def test_texts_that_are_no_sure_dates_are_no_times(tmp_path, dates):
+    dated(tmp_path, dates * 5)
+    with pytest.raises(DataError, match=rf"data\.split\.time: column 'day' holds .* such as '{dates[0]}'"):
+        made(tmp_path, plan=SplitPlan(time="day"))
+
+
+def test_a_column_of_dates_is_named_as_such(tmp_path):
+    dated(tmp_path, [f"{1 + i % 28:02}.{1 + i // 28:02}.2024" for i in range(60)])
+    with pytest.raises(
+        DataError, match=r"'day' looks like a date, such as '01.01.2024'.*`split: \{time: day\}`, or drop"
+    ):
+        made(tmp_path)
+
+
+def test_a_column_cannot_be_dropped_and_be_the_time(tmp_path):
+    dated(tmp_path, [f"2024-01-{i:02}" for i in range(1, 20)])
+    with pytest.raises(DataError, match=r"data\.split\.time: column 'day' stands in `drop`. Take it out there"):
+        made(tmp_path, plan=SplitPlan(time="day"), drop=["day"])
 
 
 def openml(monkeypatch, answer):

@@ -115,6 +115,26 @@ def test_a_damaged_preprocessing_is_refused(text):
         Preprocessing.from_json(text)
 
 
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        ([147.0, 211.0], "mean 179.0 and spread 32.0"),
+        ([-30.0, 30.0], "mean 0.0 and spread 30.0"),
+        ([-300.0, -302.0], "mean -301.0 and spread 1.0"),
+        ([[0.0, 5000.0], [1.0, 7000.0]], "mean 6,000.0 and spread 1,000.0"),
+        ([-10.0, 10.0], None),
+        ([[0.0, 1.0], [1.0, 0.0]], None),
+    ],
+)
+def test_a_large_target_without_scaling_is_told_once(y, said):
+    table = Table(np.eye(2), np.array(y), ("a", "b"), "y")
+    advice = f"the target has {said}: data.target_scaling: standard helps a network learn it."
+    assert prepared(table, "regression").notes == ((advice,) if said else ())
+    assert prepared(table, "regression", target_scaling=Standard()).notes == ()
+    if np.ndim(y) == 1:
+        assert prepared(table).notes == ()
+
+
 def csv_run(folder, text="age,job,y\n30,cook,no\n40,?,yes\n,nurse,yes\n50,cook,no\n", **fields):
     (folder / "train.csv").write_text(text)
     source = Source.parse({"csv": {"path": "train.csv", "target": "y", **fields}})

@@ -136,7 +136,10 @@ def test_a_training_part_without_a_class_is_refused_however_it_came_about():
     ("fields", "message"),
     [
         ({"test": 10, "validation": 0}, "takes 10 rows of 10 and leaves none"),
-        ({"test": 5, "validation": 5}, "takes 5 rows of 5 and leaves none"),
+        (
+            {"test": 5, "validation": 5},
+            r"data\.split: the validation part takes 5 rows of 5 and leaves none .* all 10 rows",
+        ),
         ({"stratify": True}, "stratify needs classes"),
         ({"group": "g", "time": "t"}, "group and time exclude each other"),
         ({"group": "g", "test": 3}, "takes 3 groups of 2 and leaves none"),

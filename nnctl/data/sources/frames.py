@@ -61,7 +61,7 @@ class FrameSource(Source):
             ("weight", (self.weight,) if self.weight else ()),
         ):
             for name in names:
-                _require(frame, name, role)
+                _require(frame, name, f"data.source.{self.name}.{role}")
         y = targets_of(frame, target, self.label_strip)
         inputs = frame.drop({target, *self.drop} | ({self.weight} if self.weight else set()))
         return Table(
@@ -72,6 +72,7 @@ class FrameSource(Source):
             weight=None if self.weight is None else frame[self.weight].to_numpy(),
             parts=parts,
             columns=Columns(self.numeric, self.categorical, self.encoding, self.impute, self.max_categories),
+            dropped=self.drop,
         )
 
 
