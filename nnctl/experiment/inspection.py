@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,8 @@ from pydantic import ValidationError
 from nnctl.core.component import did_you_mean, problems_of
 from nnctl.core.errors import DataError, UsageError
 from nnctl.data.cards import card_names, read_card
+from nnctl.data.dates import dates_of
+from nnctl.data.numerals import DecimalMark, decimal_marks, refuse_decimal_marks
 from nnctl.data.sources import Source
 from nnctl.data.sources.card import FromCard
 from nnctl.data.sources.delimited import Csv, Tsv
@@ -59,6 +63,8 @@ class Findings:
         Whether columns hold texts, and whether values are missing.
     codes : tuple of str
         Columns of few whole numbers, which may be codes and no quantities.
+    time : str
+        The column whose dates order the rows; empty where there is none.
     remarks : tuple of str
         What a person should know of what was decided.
     """
@@ -75,6 +81,7 @@ class Findings:
     has_texts: bool = False
     has_missing: bool = False
     codes: tuple[str, ...] = ()
+    time: str = ""
     remarks: tuple[str, ...] = ()
 
 
@@ -138,7 +145,12 @@ def _of_file(path: Path, base: Path, target: str | None) -> Findings:
     assert issubclass(kind, FrameFile)
     settings = _layout_of(path, kind) if issubclass(kind, Csv) else {}
     reader = kind(path=str(path), target=target or "", **settings)
-    frame = reader.typed(reader.read(path))
+    frame = reader.read(path)
+    if issubclass(kind, Csv):
+        mark = _decimal_mark(frame)
+        settings |= {} if mark == "." else {"decimal": mark}
+        reader = reader.model_copy(update={"decimal": mark})
+    frame = reader.typed(frame)
     if len(frame) == 0:
         raise DataError(f"{path}: there are no rows.")
     chosen = target or _guessed_target(frame)
@@ -147,14 +159,21 @@ def _of_file(path: Path, base: Path, target: str | None) -> Findings:
             f"{path}: there is no column '{chosen}'.{did_you_mean(chosen, frame.columns)} "
             f"Columns: {', '.join(frame.columns[:20])}."
         )
-    useless = dict(_useless(frame.drop(chosen)))
-    table = reader.table_of(frame.drop(list(useless)), chosen, {})
+    inputs = frame.drop(chosen)
+    time = next((column.name for column in inputs if _tells_time(column)), "")
+    useless = dict(_useless(inputs.drop(time, strict=False)))
+    table = reader.table_of(frame.drop(time, *useless, strict=False), chosen, {})
     remarks = [f"column '{chosen}' is taken for the target; --target names another"] if target is None else []
     remarks += ["the first line is taken for data and not for names"] if settings.get("header") is False else []
+    remarks += (
+        [f"the file is no UTF-8 and is read as {settings['text_encoding']}"] if "text_encoding" in settings else []
+    )
+    remarks += ["numbers are read with a decimal comma"] if "decimal" in settings else []
+    remarks += [f"column '{time}' holds dates: the latest rows become the test part"] if time else []
     remarks += [f"column '{name}' is left out: {reason}" for name, reason in useless.items()]
     drop = {"drop": list(useless)} if useless else {}
     spelled = {kind.name: {"path": written, "target": chosen, **settings, **drop}}
-    return _of_table(table, spelled, path.name, remarks)
+    return replace(_of_table(table, spelled, path.name, remarks), time=time)
 
 
 def _relative(path: Path, base: Path) -> str:
@@ -164,20 +183,47 @@ def _relative(path: Path, base: Path) -> str:
 
 
 def _layout_of(path: Path, kind: type[Csv]) -> dict[str, Any]:
-    """Return what the first line tells of a text file that is not laid out as usual: its separator, no header."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        first = file.readline()
+    """Return how a text file is laid out where that is not as usual: its encoding, its separator, no header."""
+    encoding = _encoding_of(path)
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
+        first = file.readline().removeprefix("\ufeff")
     usual = kind.model_fields["separator"].default
-    separator = max((usual, ",", ";", "\t", "|"), key=first.count)
-    found: dict[str, Any] = {} if separator == usual or not first.count(separator) else {"separator": separator}
+    rivals = re.sub(r"(?<=\d),(?=\d)", "", first) if {";", "\t"} & set(first) else first  # without decimal commas
+    separator = max((usual, ",", ";", "\t", "|"), key=rivals.count)
+    found: dict[str, Any] = {} if encoding == "utf-8" else {"text_encoding": encoding}
+    found |= {} if separator == usual or not first.count(separator) else {"separator": separator}
     cells = next(csv.reader([first], delimiter=separator), [])
     numbers = sum(map(_is_number, cells))
     return found | ({"header": False} if numbers > len(cells) / 4 else {})  # names of columns are hardly ever numbers
 
 
+def _encoding_of(path: Path) -> str:
+    """Return what the bytes of a file can be: UTF-8 if they are, or else what most other files are in."""
+    raw = path.read_bytes()
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return "utf-8"  # it is not, and reading it says where
+
+
+def _decimal_mark(texts: pl.DataFrame) -> DecimalMark:
+    """Return the mark that the numbers of a file have; where they have both, the first with a comma is refused."""
+    with_comma = [column for column in texts if "," in decimal_marks(column)]
+    if not with_comma:
+        return "."
+    if any("." in decimal_marks(column) for column in texts):
+        refuse_decimal_marks(with_comma[0])
+    return ","
+
+
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        float(text.replace(",", "."))
     except ValueError:
         return False
     return True
@@ -186,7 +232,17 @@ def _is_number(text: str) -> bool:
 def _guessed_target(frame: pl.DataFrame) -> str:
     by_word = {name.casefold(): name for name in frame.columns}
     named = [by_word[word] for word in TARGET_NAMES if word in by_word]
-    return named[0] if named else frame.columns[-1]
+    undated = [column.name for column in frame if not _holds_dates(column)]
+    return (named or undated[-1:] or frame.columns[-1:])[0]
+
+
+def _holds_dates(column: pl.Series) -> bool:
+    return not column.dtype.is_numeric() and dates_of(column) is not None
+
+
+def _tells_time(column: pl.Series) -> bool:
+    """Whether a column can order the rows in time: a date in every row, and not the same one."""
+    return _holds_dates(column) and column.null_count() == 0 and column.n_unique() > 1
 
 
 def _useless(frame: pl.DataFrame) -> Iterable[tuple[str, str]]:
@@ -197,6 +253,8 @@ def _useless(frame: pl.DataFrame) -> Iterable[tuple[str, str]]:
         is_text = not column.dtype.is_numeric()
         if distinct <= 1:
             yield column.name, "it has one value only" if distinct else "it has no value"
+        elif _holds_dates(column):
+            yield column.name, "it holds dates"
         elif is_text and n > 20 and distinct > max(FEW, 0.9 * n):
             yield column.name, f"{distinct:,} distinct texts in {counted(n, 'row')} look like an identifier"
         elif is_text and distinct > 100:

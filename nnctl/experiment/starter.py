@@ -54,10 +54,11 @@ def _data(found: Findings, *, tiny: bool) -> dict[str, Any]:
         fields = fields | ({"impute": "median"} if found.has_missing else {})
         source = {kind: fields | ({"encoding": "onehot"} if found.has_texts else {})}
     data: dict[str, Any] = {"source": source}
+    time = {"time": found.time} if found.time else {}
     if tiny:
-        data["split"] = {"validation": 0, "test": 0}
+        data["split"] = time | {"validation": 0, "test": 0}
     else:
-        data["split"] = {"validation": 0.15} | ({} if found.has_test else {"test": 0.15})
+        data["split"] = time | {"validation": 0.15} | ({} if found.has_test else {"test": 0.15})
     data["scaling"] = "pixels" if found.is_image else "standard"
     if found.task == "regression":
         data["target_scaling"] = "standard"
@@ -149,13 +150,24 @@ def _comments(found: Findings, command: str) -> dict[Loc, str]:
 
 def _about_split(found: Findings) -> str:
     if found.rows < 50:
-        return "So few rows that all of them train. With more: {validation: 0.15, test: 0.15}."
+        few = "So few rows that all of them train. With more: {validation: 0.15, test: 0.15}."
+        return f"{few}{_about_time(found) if found.time else ''}"
     start = "Validation rows choose between epochs and between settings; test rows are for the last word only."
     own = " The test part is the data set's own." if found.has_test else ""
+    if found.time:
+        return f"{start}{_about_time(found)}"
     more = (
         "\nAlso: stratify (the default for classes), group (rows of one patient together), time (the latest rows test)."
     )
     return f"{start}{own}{more}"
+
+
+def _about_time(found: Findings) -> str:
+    return (
+        f"\nThe dates in '{found.time}' order the rows and are no input: the latest rows test, those before them\n"
+        f"validate, as a network is used on days after those it learned from. If time plays no part, write\n"
+        f"drop: [{found.time}] in the source in place of time."
+    )
 
 
 def _about_columns(found: Findings, kind: str) -> dict[Loc, str]:

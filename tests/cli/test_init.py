@@ -92,6 +92,48 @@ def test_the_target_can_be_named(nnctl, here):
     assert written(here)["loss"] == "mse"
 
 
+@pytest.mark.parametrize("layout", ["{y}-{m:02}-{d:02}", "{d:02}.{m:02}.{y}"])
+@pytest.mark.parametrize("rows", [40, 120])
+def test_dates_order_the_rows_and_are_not_dropped(nnctl, here, layout, rows):
+    days = [layout.format(d=1 + i % 28, m=1 + i // 28 % 12, y=2023) for i in range(rows)]
+    lines = [f"{day},{i % 9 / 4},{i / 7},{day if i % 2 else ''}\n" for i, day in enumerate(days)]
+    (here / "days.csv").write_text("day,x,price,seen\n" + "".join(lines))
+    out = nnctl("init", "days.csv").out
+    data = written(here)["data"]
+    assert data["split"]["time"] == "day"
+    assert data["source"]["csv"]["target"] == "price"
+    assert data["source"]["csv"]["drop"] == ["seen"]
+    assert "column 'day' holds dates: the latest rows become the test part" in out
+    assert "column 'seen' is left out: it holds dates" in out
+    assert "The dates in 'day' order the rows" in (here / "spec.yaml").read_text()
+    assert nnctl("validate").code == 0
+    assert train(nnctl)["reason"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+@pytest.mark.parametrize("header", [True, False])
+def test_decimal_commas_and_another_encoding_are_found_and_written(nnctl, here, encoding, header):
+    rows = "".join(f"{i % 9},5;{['süß', 'herb'][i % 2]};{i},25\n" for i in range(60))
+    (here / "a.csv").write_bytes((("größe;art;preis\n" if header else "") + rows).encode(encoding))
+    out = nnctl("init", "a.csv").out
+    source = written(here)["data"]["source"]["csv"]
+    assert source["decimal"] == ","
+    assert source["separator"] == ";"
+    assert source["text_encoding"] == encoding
+    assert source["target"] == ("preis" if header else "column_3")
+    assert f"the file is no UTF-8 and is read as {encoding}" in out
+    assert "numbers are read with a decimal comma" in out
+    assert written(here)["loss"] == "mse"
+    assert nnctl("validate").code == 0
+
+
+def test_decimal_commas_beside_decimal_points_are_refused(nnctl, here):
+    (here / "a.csv").write_text("a;b;c\n" + "".join(f"{i},5;{i}.5;{i % 2}\n" for i in range(60)))
+    code, _, err = nnctl("init", "a.csv")
+    assert code == 3
+    assert "column 'a' holds numbers with a decimal comma" in err
+
+
 @pytest.mark.parametrize("word", ["target", "Label", "class", "Y"])
 def test_a_column_called_target_is_the_target(nnctl, here, word):
     (here / "a.csv").write_text(f"{word},x\n" + "".join(f"{i % 2},{i}\n" for i in range(60)))
