@@ -52,6 +52,9 @@ class Source(Component, family="source"):
             return super().parse({"card": fields})
         known = [*cls.members(), *card_names()]
         hint = did_you_mean(name, known, cls.synonyms) or f" Known: {', '.join(known)}."
+        kind = Path(name).suffix.lstrip(".")
+        if kind in cls.registry:
+            hint = f" A file is read by 'source: {{{kind}: {{path: {name}, ...}}}}'."
         raise cls._refusal(f"unknown source '{name}'.{hint}", value, loc)
 
     def load(self, base: Path, seed: int) -> Table:
