@@ -1,12 +1,13 @@
 # make train   a virtual environment, the project, and a network trained on real data
 # make test    the same environment with the test extras, and everything that guards the project
-# Both pass SPEC= and ARGS= on; a second call reinstalls nothing.
+# ARGS= is passed on, to nnctl or to pytest, and SPEC= names another spec; a second call reinstalls nothing.
 
 PYTHON ?= python3
 SPEC   ?= experiments/digits-mlp.yaml
 ARGS   ?=
 BIN    := .venv/bin
-PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
+# As a variable of the environment the constraints hold for the build backend too.
+PIP    := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .PHONY: train test clean
 

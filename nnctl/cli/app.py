@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 a bug in nnctl, 2 usage or spec, 3 data, 4 diverged, 5 a c
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
@@ -80,6 +81,12 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
         return 141
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say(f"error: the output cannot be written: {error.strerror}.")
+        return 74
     except MemoryError:
         _say("error: out of memory. Make the batch, the network or the data smaller.")
         return 2

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Screen", "duration", "number", "size"]
 
 _SHOWN_EPOCHS = 8
-_NO_FIGURES = ("epoch", "step", "seconds", "best", "penalty", "grad_norm_max", "samples_per_second", "lr", "grad_norm")
 
 
 class Screen:
@@ -63,7 +62,6 @@ class Screen:
         if self.silent:
             yield lambda _epoch: None
             return
-        self.head(session.experiment)
         if not self.console.is_terminal:
             yield lambda epoch: self.console.print(_line(epoch, session))
             return
@@ -95,7 +93,7 @@ class Screen:
 
     def seeds(self, results: Sequence[Mapping[str, Any]]) -> None:
         """Show the spread over several seeds."""
-        if self.as_json:
+        if self.as_json or len(results) < 2:
             return
         part = "test" if "test" in results[0]["metrics"] else list(results[0]["metrics"])[-1]
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -109,6 +107,8 @@ class Screen:
 
     def head(self, experiment: Experiment) -> None:
         """Say what is trained on what."""
+        if self.quiet:
+            return
         data = experiment.data
         parts = [("train", data.train), ("validation", data.validation), ("test", data.test)]
         rows = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)

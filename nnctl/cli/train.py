@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnctl.core.errors import Interrupted, UsageError
+from nnctl.core.errors import Diverged, Interrupted, NnctlError, UsageError
 
 if TYPE_CHECKING:
     from nnctl.cli.render import Screen
@@ -45,22 +45,38 @@ def command(
     loaded = load_spec(*spec_and_overrides(spec, overrides))
     if seed is not None:
         loaded = loaded.with_seed(seed)
+    if dry_run and seeds > 1:
+        raise UsageError("--dry-run trains nothing, so --seeds has no meaning beside it. Leave one out.")
     if dry_run:
         screen.document(show_network(loaded, screen))
         return
     specs = [loaded.with_seed(loaded.spec.seed + i) for i in range(seeds)]
+    if seeds == 1:
+        screen.document(_train(specs[0], runs_dir, screen, plot=plot))
+    else:
+        _train_all(specs, runs_dir, screen, plot=plot)
+
+
+def _train_all(specs: list[LoadedSpec], runs_dir: Path, screen: Screen, *, plot: bool) -> None:
+    """Train one seed after the other; one that diverges is told and does not keep the others from training."""
     results: list[dict[str, Any]] = []
-    for each in specs:
+    ended: NnctlError | None = None
+    for i, loaded in enumerate(specs):
         try:
-            results.append(_train(each, runs_dir, screen, plot=plot))
+            results.append(_train(loaded, runs_dir, screen, plot=plot))
+        except Diverged as error:
+            screen.note(f"seed {loaded.spec.seed} {error}")
+            results.append({"seed": loaded.spec.seed, "diverged": str(error)})
+            diverged = [str(result["seed"]) for result in results if "diverged" in result]
+            ended = Diverged(f"{len(diverged)} of {len(specs)} seeds diverged: {', '.join(diverged)}.")
         except Interrupted as error:
-            left = seeds - len(results) - 1
-            raise Interrupted(
-                f"{error}{f'. {left} more seeds were not started' if left else ''}", error.signal
-            ) from None
-    if seeds > 1:
-        screen.seeds(results)
-    screen.document(results[0] if seeds == 1 else {"runs": results})
+            left = len(specs) - i - 1
+            ended = Interrupted(f"{error}. {left} more seeds were not started" if left else str(error), error.signal)
+            break
+    screen.seeds([result for result in results if "metrics" in result])
+    screen.document({"runs": results})
+    if ended is not None:
+        raise ended
 
 
 def spec_and_overrides(spec: str | None, overrides: list[str] | None) -> tuple[Path, list[str]]:
@@ -99,8 +115,7 @@ def show_network(loaded: LoadedSpec, screen: Screen) -> dict[str, Any]:
     from nnctl.experiment.assembly import Experiment  # noqa: PLC0415
 
     experiment = Experiment(loaded)
-    experiment.monitor  # noqa: B018 - refused where it is not recorded
-    experiment.examples(experiment.data.train)  # so are row weights that are none
+    experiment.examples(experiment.data.train)  # row weights that are none are refused
     screen.head(experiment)
     screen.architecture(experiment)
     screen.memory(experiment)
@@ -125,11 +140,15 @@ def _train(loaded: LoadedSpec, runs_dir: Path, screen: Screen, *, plot: bool) ->
     from nnctl.experiment.assembly import Experiment  # noqa: PLC0415
     from nnctl.experiment.session import Session  # noqa: PLC0415
 
-    return train_to_the_end(Session.start(Experiment(loaded), runs_dir), screen, plot=plot)
+    experiment = Experiment(loaded)
+    screen.head(experiment)
+    return train_to_the_end(Session.start(experiment, runs_dir), screen, plot=plot)
 
 
 def _resume(runs_dir: Path, name: str, screen: Screen, *, plot: bool) -> dict[str, Any]:
     from nnctl.experiment.session import Session  # noqa: PLC0415
     from nnctl.runs.store import find  # noqa: PLC0415
 
-    return train_to_the_end(Session.resume(find(runs_dir, name)), screen, plot=plot)
+    session = Session.resume(find(runs_dir, name))
+    screen.head(session.experiment)
+    return train_to_the_end(session, screen, plot=plot)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Float", "Shape", "column_sums", "row_sums", "zeros"]
+__all__ = ["Array", "Float", "Shape", "as_rows", "column_sums", "ones", "row_sums", "zeros"]
 
 Array: TypeAlias = NDArray[Any]
 Float: TypeAlias = NDArray[np.floating[Any]]
@@ -24,18 +24,26 @@ def column_sums(a: Float, out: Float) -> Float:
 
     As a product with ones: 2.3 us where ``a.sum(0)`` takes 5.0 us on 128 x 400 floats, 0.5 against 1.4 on 32 x 128.
     """
-    return np.dot(_ones(len(a), a.dtype), a, out=out)
+    return np.dot(ones(len(a), a.dtype), a, out=out)
 
 
 def row_sums(a: Float) -> Float:
     """Sum a matrix over its columns, ``a 1``, with shapes (B, K) -> (B, 1); a product with ones, as `column_sums`."""
-    sums: Float = np.dot(a, _ones(a.shape[1], a.dtype))
+    sums: Float = np.dot(a, ones(a.shape[1], a.dtype))
     return sums[:, None]
 
 
 @lru_cache(maxsize=256)
-def _ones(n: int, dtype: np.dtype[Any]) -> Float:
-    return np.ones(n, dtype)
+def ones(n: int, dtype: np.dtype[Any]) -> Float:
+    """Return a shared vector of n ones that nobody may write to; a product with it is a sum."""
+    found = np.ones(n, dtype)
+    found.flags.writeable = False
+    return found
+
+
+def as_rows(a: Float) -> Float:
+    """Return an array as a matrix, (..., D) -> (N, D): a view where its memory allows."""
+    return a if a.ndim == 2 else a.reshape(-1, a.shape[-1])
 
 
 @lru_cache(maxsize=256)

@@ -109,6 +109,7 @@ class Experiment:
         self.layout = self._layout()
         self.batch_rows = self._batch_rows()
         self.metrics: tuple[Metric, ...] = self._metrics()
+        self.monitor = self._monitor()
         self._check_memory()
 
     # ------------------------------------------------------------------ what the spec leaves to the data
@@ -160,6 +161,23 @@ class Experiment:
             return tuple(self.spec.metrics)
         return (Metric.parse("accuracy" if self.loss.task == "classification" else "r2"),)
 
+    def _monitor(self) -> str:
+        """Return the figure that tells the best epoch."""
+        default = "train_loss" if self.data.validation is None else "val_loss"
+        monitor = (self.spec.early_stopping and self.spec.early_stopping.monitor) or default
+        measured = {"loss", *(metric.name for metric in self.metrics)}
+        part, _, figure = monitor.partition("_")
+        if figure not in measured:
+            known = ", ".join(f"{part}_{name}" for name in sorted(measured))
+            raise self.loaded.error(
+                ("early_stopping", "monitor"), f"'{monitor}' is not recorded. Known: {known}. Or add it to metrics."
+            )
+        if part == "val" and self.data.validation is None:
+            raise self.loaded.error(
+                ("early_stopping", "monitor"), f"'{monitor}' needs a validation part, and data.split leaves none."
+            )
+        return monitor
+
     # ------------------------------------------------------------------ memory
 
     @cached_property
@@ -168,12 +186,12 @@ class Experiment:
         item = np.dtype(self.spec.training.dtype).itemsize
         parts = [part for part in (self.data.train, self.data.validation, self.data.test) if part is not None]
         vectors = 2 + 2 + len(self.spec.optimizer.moment_names())  # theta, grad; best weights and a copy being written
-        widest = max((row.out_shape[0] for row in self.layout.rows if row.out_shape), default=1)
-        evaluation = EVALUATION_ROWS * widest * 2
+        vectors += self.spec.training.accumulate > 1
+        evaluated = min(EVALUATION_ROWS, max(map(len, parts)))
         return Memory(
             data=sum(part.x.nbytes + len(part) * self.outputs * item * 2 for part in parts),
             parameters=self.layout.size * item * vectors,
-            activations=(self.layout.activations(min(self.batch_rows, len(self.data.train))) + evaluation) * item,
+            activations=(self.layout.activations(self.batch_rows) + self.layout.outputs(evaluated)) * item,
         )
 
     def _check_memory(self) -> None:
@@ -243,24 +261,6 @@ class Experiment:
         training = self.spec.training
         steps = training.steps or (training.epochs or DEFAULT_EPOCHS) * len(batches)
         return Plan(steps, self.spec.schedule, self.monitor, training.evaluate_every)
-
-    @property
-    def monitor(self) -> str:
-        """The figure that tells the best epoch."""
-        default = "train_loss" if self.data.validation is None else "val_loss"
-        monitor = (self.spec.early_stopping and self.spec.early_stopping.monitor) or default
-        measured = {"loss", *(metric.name for metric in self.metrics)}
-        part, _, figure = monitor.partition("_")
-        if figure not in measured:
-            known = ", ".join(f"{part}_{name}" for name in sorted(measured))
-            raise self.loaded.error(
-                ("early_stopping", "monitor"), f"'{monitor}' is not recorded. Known: {known}. Or add it to metrics."
-            )
-        if part == "val" and self.data.validation is None:
-            raise self.loaded.error(
-                ("early_stopping", "monitor"), f"'{monitor}' needs a validation part, and data.split leaves none."
-            )
-        return monitor
 
     def progress(self, batches: Batches) -> Progress:
         """Return a fresh training state."""

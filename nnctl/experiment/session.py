@@ -16,7 +16,7 @@ from nnctl.data.dataset import Prepared
 from nnctl.experiment.assembly import Experiment, set_blas_threads
 from nnctl.experiment.saving import restore_training, save_best, save_training
 from nnctl.runs.environment import environment
-from nnctl.runs.store import Run, Status
+from nnctl.runs.store import Run
 from nnctl.spec.load import LoadedSpec, load_spec, resolved_text
 from nnctl.train.loop import Epoch, Pause, fit
 from nnctl.train.step import NotFinite, first_not_finite
@@ -36,11 +36,14 @@ class Session:
     run : callable
         Returns the run directory, a fresh one or one to go on with. It is called last, so that what cannot be trained
         leaves no directory behind.
+    threads : int, optional
+        Of BLAS; by default those that the experiment's rule gives on this machine.
     """
 
-    def __init__(self, experiment: Experiment, run: Callable[[], Run]) -> None:
+    def __init__(self, experiment: Experiment, run: Callable[[], Run], threads: int | None = None) -> None:
         self.experiment = experiment
-        set_blas_threads(experiment.threads)
+        self.threads = threads or experiment.threads
+        set_blas_threads(self.threads)
         self.train = experiment.examples(experiment.data.train)
         validation = experiment.data.validation
         self.validation = None if validation is None else experiment.examples(validation)
@@ -78,9 +81,10 @@ class Session:
         if status in {"done", "diverged"}:
             advice = "It would diverge again: change the spec and train anew." if status == "diverged" else ""
             raise UsageError(f"{run.path} is {status}; there is nothing to resume. {advice}".rstrip())
-        session = cls(Experiment(load_spec(run.path / "resolved.yaml")), lambda: run)
-        began_with = run.read_json("run.json").get("environment", {}).get("data_hash")
-        if began_with is not None and began_with != session._environment()["data_hash"]:
+        began = run.record.get("environment", {})
+        threads = began.get("blas_threads")  # the bits depend on it, so the run keeps its own number
+        session = cls(Experiment(load_spec(run.path / "resolved.yaml")), lambda: run, threads)
+        if began.get("data_hash") not in (None, data_hash(session.experiment.data)):
             raise DataError(f"{run.path}: the data have changed since the run began. Restore them, or train anew.")
         return session
 
@@ -121,6 +125,8 @@ class Session:
             except BaseException as error:
                 self._note_failure(error)
                 raise
+            finally:
+                self.learner.team.close()
 
     def _take_up(self) -> None:
         last = self.run.path / "checkpoints" / "last.safetensors"
@@ -171,7 +177,7 @@ class Session:
             f"The learning rate was {self.progress.lr:g}: try a tenth of it, clip: {{norm: 1}}, or scaled inputs. "
             f"The run up to there is in {self.run.path}."
         )
-        if self.learner.network.theta.size and np.isfinite(self.learner.network.theta).all():
+        if all(np.isfinite(tensor).all() for tensor in self.learner.network.tensors().values()):
             self._save()
         elif self.progress.best is not None:
             save_best(self.run, self.learner.network, self.progress.best)
@@ -180,9 +186,8 @@ class Session:
 
     def _note_failure(self, error: BaseException) -> None:
         said = str(error) if isinstance(error, NnctlError) else f"{type(error).__name__}: {error}"
-        status: Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(NnctlError):  # a disk that made it fail cannot take the note either; the error is on its way
-            self.run.set_status(status, error=said)
+            self.run.set_status("failed", error=said)
 
     def _save(self) -> None:
         save_training(self.run, self.learner, self.batches, self.progress)
@@ -220,7 +225,7 @@ class Session:
         experiment = self.experiment
         return {
             **environment(),
-            "blas_threads": experiment.threads,
+            "blas_threads": self.threads,
             "replicas": self.learner.team.size,
             "seed": experiment.spec.seed,
             "spec_hash": blake2b(resolved_text(experiment.spec).encode(), digest_size=16).hexdigest(),
@@ -254,7 +259,8 @@ def data_hash(data: Prepared) -> str:
     """Return a digest of all that is trained and judged on."""
     digest = blake2b(digest_size=16)
     for part in (data.train, data.validation, data.test):
-        if part is not None:
-            digest.update(np.ascontiguousarray(part.x).data)
-            digest.update(np.ascontiguousarray(part.y).data)
+        for array in () if part is None else (part.x, part.y, part.weight):
+            if array is not None:
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

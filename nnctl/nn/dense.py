@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 
-from nnctl.core.arrays import Float, Shape, column_sums
+from nnctl.core.arrays import Float, Shape, as_rows, column_sums
 from nnctl.core.component import PositiveInt
 from nnctl.nn.initializers import Initializer
 from nnctl.nn.layer import Context, Layer, Param, ShapeError, Views
@@ -72,8 +72,8 @@ class Dense(Layer, name="dense"):
         """Return y = x W + b."""
         W = p.W
         y = ctx.out("y", (*x.shape[:-1], W.shape[1]))
-        ctx.saved = x = _rows(x)
-        rows = _rows(y)
+        ctx.saved = x = as_rows(x)
+        rows = as_rows(y)
         np.dot(x, W, out=rows)
         if self.bias:
             np.add(rows, p.b, out=rows)
@@ -82,7 +82,7 @@ class Dense(Layer, name="dense"):
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
         """Fill dW and db; return dx = dy W'."""
         x = ctx.saved
-        rows = _rows(dy)
+        rows = as_rows(dy)
         np.dot(x.T, rows, out=g.W)
         if self.bias:
             column_sums(rows, out=g.b)
@@ -95,7 +95,3 @@ class Dense(Layer, name="dense"):
         if isinstance(self.units, str):
             raise ShapeError("'outputs' has no width yet: it comes from the data and the loss.")
         return self.units
-
-
-def _rows(a: Float) -> Float:
-    return a if a.ndim == 2 else a.reshape(-1, a.shape[-1])

@@ -110,9 +110,9 @@ class Pass:
     seed: int = 0
     step: int = 0
     training: bool = False
-    total: int = 0
-    """Rows of the whole batch, over all replicas."""
-    team: Any = field(default_factory=Solo)
+    rows: int = 0
+    """Rows that the replicas of this pass have together: a batch, or one micro-batch of several."""
+    team: Solo = field(default_factory=Solo)
     watch: Watch | None = None
     """Called after every layer with what came out of it; for diagnosis."""
 
@@ -152,7 +152,7 @@ class Context:
     @property
     def team(self) -> Solo:
         """The replicas that share this batch; ``ctx.team.sum(v)`` adds up what needs the whole batch."""
-        return self.now.team  # type: ignore[no-any-return]
+        return self.now.team
 
     def bits(self) -> np.random.Philox:
         """Return this layer's random bits for this step and replica; the same step draws the same bits."""

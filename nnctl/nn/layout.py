@@ -102,14 +102,13 @@ class Layout:
         """Number of statistics that are kept but not trained."""
         return sum(slot.param.size for slot in self.slots if not slot.param.trainable)
 
-    @property
-    def leaves(self) -> tuple[Row, ...]:
-        """The rows of layers that are no composites."""
-        return tuple(row for row in self.rows if not row.layer.parts(row.in_shape))
-
     def activations(self, batch: int) -> int:
         """Return the numbers held for one batch: every layer's output and the gradient of its input."""
         return batch * sum(prod(row.out_shape) + prod(row.in_shape) for row in self.rows[1:])
+
+    def outputs(self, rows: int) -> int:
+        """Return the numbers held for that many rows in inference: every layer's output."""
+        return rows * sum(prod(row.out_shape) for row in self.rows[1:])
 
     def largest_product(self, batch: int) -> int:
         """Return the floating point operations of the largest matrix product in a forward pass."""
@@ -121,12 +120,14 @@ class Layout:
             for i, row in enumerate(rows)
             for name, param in row.layer.params(row.in_shape).items()
         ]
-        for belongs in (_is_decayed, _is_other, _is_state):
-            start = 0 if belongs is not _is_other else sum(p.size for _, p, _ in wanted if p.decayed)
-            for name, param, init in wanted:
-                if belongs(param):
-                    yield Slot(name, param, init, start)
-                    start += param.size
+        kernels = [each for each in wanted if each[1].decayed]
+        others = [each for each in wanted if each[1].trainable and not each[1].decayed]
+        statistics = [each for each in wanted if not each[1].trainable]
+        for vector in ([*kernels, *others], statistics):
+            start = 0
+            for name, param, init in vector:
+                yield Slot(name, param, init, start)
+                start += param.size
 
     def _init_for(self, rows: Sequence[Row], i: int, param: Param) -> Initializer:
         init = param.init or (self.init if param.role == "kernel" else self.bias_init)
@@ -150,15 +151,3 @@ def _suited_to(following: Sequence[Row]) -> Initializer:
         if any(param.role == "kernel" for param in row.layer.params(row.in_shape).values()):
             break
     return Initializer.parse(Activation.suits)
-
-
-def _is_decayed(param: Param) -> bool:
-    return param.decayed
-
-
-def _is_other(param: Param) -> bool:
-    return param.trainable and not param.decayed
-
-
-def _is_state(param: Param) -> bool:
-    return not param.trainable

@@ -86,7 +86,7 @@ class Replica:
         self._g = network.tensors(self.grad)
         self.root = self._bind(network.layout.root, network.layout.shape, "", need_dx)
 
-    def forward(self, x: Array, *, training: bool, step: int = 0, total: int | None = None) -> Float:
+    def forward(self, x: Array, *, training: bool, step: int = 0, rows: int | None = None) -> Float:
         """Return the output for a batch.
 
         Parameters
@@ -95,11 +95,11 @@ class Replica:
         training : bool
         step : int
             Position of the random streams.
-        total : int or None
-            Rows of the whole batch where this replica has only a shard of it.
+        rows : int or None
+            Rows of all replicas together where this one has only a shard.
         """
         now = self.now
-        now.training, now.step, now.total = training, step, len(x) if total is None else total
+        now.training, now.step, now.rows = training, step, len(x) if rows is None else rows
         return self.root.forward(x)
 
     def backward(self, dy: Float) -> Float | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from math import prod
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from nnctl.core.arrays import Float, Shape, column_sums
+from nnctl.core.arrays import Float, Shape, as_rows, column_sums, ones
 from nnctl.core.component import Positive
 from nnctl.nn.initializers import Constant, Zeros
 from nnctl.nn.layer import Context, Layer, Param, ShapeError, Views
@@ -79,7 +78,7 @@ class BatchNorm(Normalization, name="batch_norm"):
         mean, var = p.running_mean, p.running_var
         n = 0
         if ctx.training:
-            n = ctx.now.total * prod(x.shape[1:-1])
+            n = ctx.now.rows * prod(x.shape[1:-1])
             # The mean first and the variance of what is centred: E[x²] - E[x]² in one pass loses all digits in float32
             # where the mean is large.
             mean = self._mean_over_batch(x, n, "mean", ctx)
@@ -100,8 +99,8 @@ class BatchNorm(Normalization, name="batch_norm"):
         centred, r, n = ctx.saved
         product = np.multiply(dy, centred, out=ctx.out("product", dy.shape))
         sums = ctx.out("sums", (2, len(r)))
-        column_sums(_rows(dy), out=sums[0])
-        column_sums(_rows(product), out=sums[1])
+        column_sums(as_rows(dy), out=sums[0])
+        column_sums(as_rows(product), out=sums[1])
         g.beta[...] = sums[0]
         np.multiply(sums[1], r, out=g.gamma)
         if n:
@@ -118,7 +117,7 @@ class BatchNorm(Normalization, name="batch_norm"):
         return dy
 
     def _mean_over_batch(self, values: Float, n: int, name: str, ctx: Context) -> Float:
-        sums = column_sums(_rows(values), out=ctx.out(name, values.shape[-1:]))
+        sums = column_sums(as_rows(values), out=ctx.out(name, values.shape[-1:]))
         return ctx.team.sum(sums) / n
 
     def _follow(self, p: Views, mean: Float, var: Float, n: int) -> None:
@@ -162,8 +161,8 @@ class LayerNorm(Normalization, name="layer_norm"):
         """Fill dγ and dβ; return dx, in the memory of dy."""
         normal, r = ctx.saved
         product = np.multiply(dy, normal, out=ctx.out("product", dy.shape))
-        column_sums(_rows(product), out=g.gamma)
-        column_sums(_rows(dy), out=g.beta)
+        column_sums(as_rows(product), out=g.gamma)
+        column_sums(as_rows(dy), out=g.beta)
         if not ctx.need_dx:
             return None
         mean = ctx.out("mean", r.shape)
@@ -179,15 +178,6 @@ class LayerNorm(Normalization, name="layer_norm"):
 
 def _mean_over_features(a: Float, out: Float) -> Float:
     # As a product with ones: a third of the time of a.mean(-1), and less for narrow rows.
-    np.vecdot(a, _ones(a.shape[-1], a.dtype), out=out[..., 0])
+    np.vecdot(a, ones(a.shape[-1], a.dtype), out=out[..., 0])
     np.divide(out, a.shape[-1], out=out)
     return out
-
-
-@lru_cache(maxsize=256)
-def _ones(size: int, dtype: np.dtype[Any]) -> Float:
-    return np.ones(size, dtype)
-
-
-def _rows(a: Float) -> Float:
-    return a if a.ndim == 2 else a.reshape(-1, a.shape[-1])

@@ -52,9 +52,17 @@ class Team:
         return self.replicas[0].grad
 
     def gradient(
-        self, loss: Loss, x: Array, t: Float, w: Float | None, *, total: float, step: int, outputs: Float | None = None
+        self,
+        loss: Loss,
+        x: Array,
+        t: Float,
+        w: Float | None,
+        *,
+        divisor: float,
+        step: int,
+        outputs: Float | None = None,
     ) -> Float:
-        """Compute the gradient of ``sum_i w_i l_i / total`` over a batch.
+        """Compute the gradient of ``sum_i w_i l_i / divisor`` over a batch.
 
         Parameters
         ----------
@@ -63,8 +71,8 @@ class Team:
             Inputs and encoded targets.
         w : array (B,) or None
             Sample weights.
-        total : float
-            The divisor; the rows of the whole batch, also where this is one micro-batch of several.
+        divisor : float
+            The rows of the whole batch, also where this is one micro-batch of several.
         step : int
             Position of the random streams.
         outputs : array (B, K) or None
@@ -77,7 +85,7 @@ class Team:
         """
         rows = len(x)
         if self._pool is None:
-            _shard_gradient(self.replicas[0], loss, x, t, w, rows, total, step, outputs)
+            _shard_gradient(self.replicas[0], loss, x, t, w, rows, divisor, step, outputs)
             return self.grad
         bounds = [rows * rank // self.size for rank in range(self.size + 1)]
 
@@ -85,7 +93,7 @@ class Team:
             shard = slice(bounds[rank], bounds[rank + 1])
             into = None if outputs is None else outputs[shard]
             weights = None if w is None else w[shard]
-            _shard_gradient(self.replicas[rank], loss, x[shard], t[shard], weights, rows, total, step, into)
+            _shard_gradient(self.replicas[rank], loss, x[shard], t[shard], weights, rows, divisor, step, into)
 
         self._together(work)
         for replica in self.replicas[1:]:
@@ -126,13 +134,13 @@ def _shard_gradient(
     t: Float,
     w: Float | None,
     rows: int,
-    total: float,
+    divisor: float,
     step: int,
     outputs: Float | None,
 ) -> None:
-    z = replica.forward(x, training=True, step=step, total=rows)
+    z = replica.forward(x, training=True, step=step, rows=rows)
     dz = replica.root.ctx.out("dz", z.shape)
-    loss.gradient(z, t, w, total, dz)
+    loss.gradient(z, t, w, divisor, dz)
     if outputs is not None:
         outputs[...] = z
     replica.backward(dz)

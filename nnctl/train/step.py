@@ -68,13 +68,16 @@ class Learner:
         self.decayed = network.layout.decayed
         self.kernels = network.kernels()
         self.constrained = tuple(r for r in self.regularizers if r.acts_after)
+        self.state_before = network.state.copy()
         self._accumulated = np.empty_like(network.theta) if micro_rows else None
 
     def gradient(self, batch: Batch, outputs: Float | None = None) -> Float:
         """Return the gradient of the loss on a batch, penalties not included; fill `outputs` with the network's."""
         rows = batch.stop - batch.start
         if self._accumulated is None:
-            return self.team.gradient(self.loss, batch.x, batch.t, batch.w, total=rows, step=self.step, outputs=outputs)
+            return self.team.gradient(
+                self.loss, batch.x, batch.t, batch.w, divisor=rows, step=self.step, outputs=outputs
+            )
         assert self.micro_rows is not None
         for i, start in enumerate(range(0, rows, self.micro_rows)):
             rows_of = slice(start, min(start + self.micro_rows, rows))
@@ -83,7 +86,7 @@ class Learner:
                 batch.x[rows_of],
                 batch.t[rows_of],
                 None if batch.w is None else batch.w[rows_of],
-                total=rows,
+                divisor=rows,
                 step=(self.step << 32) + i,  # a position of its own, however many pieces the other steps had
                 outputs=None if outputs is None else outputs[rows_of],
             )
@@ -112,15 +115,17 @@ def train_step(learner: Learner, batch: Batch, lr: float, outputs: Float | None 
     Raises
     ------
     NotFinite
-        If the norm is not finite; the weights are left as they were.
+        If the norm is not finite; weights and statistics are left as they were.
     """
     theta, slots, decayed = learner.network.theta, learner.slots, learner.decayed
+    np.copyto(learner.state_before, learner.network.state)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found by the norm, and told once
         grad = learner.gradient(batch, outputs)
         for regularizer in learner.regularizers:
             regularizer.add_gradient(theta, grad, decayed, slots.scratch)
         norm = global_norm(grad)
         if not isfinite(norm):
+            np.copyto(learner.network.state, learner.state_before)
             raise NotFinite("the gradient is not finite", learner.step + 1, batch)
         if learner.clip is not None:
             learner.clip.apply(grad, norm)
@@ -153,6 +158,7 @@ def first_not_finite(learner: Learner, batch: Batch) -> str:
         if not np.isfinite(tensor).all():
             return f"the weights {name}"
     outputs = np.empty((len(batch.x), *learner.network.layout.out_shape), learner.network.dtype)
+    state = learner.network.state.copy()
     for replica in learner.team.replicas:
         replica.now.watch = watch
     try:
@@ -161,6 +167,7 @@ def first_not_finite(learner: Learner, batch: Batch) -> str:
             dz = np.empty_like(outputs)
             learner.loss.gradient(outputs, batch.t, batch.w, len(batch.x), dz)
     finally:
+        np.copyto(learner.network.state, state)
         for replica in learner.team.replicas:
             replica.now.watch = None
     if np.isfinite(outputs).all() and not np.isfinite(dz).all():

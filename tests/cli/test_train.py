@@ -429,3 +429,33 @@ def test_a_reader_that_stops_reading_ends_the_run_without_a_word_and_it_can_go_o
     assert child.stderr.read() == ""
     assert runs(here)[0].status == "interrupted"
     child.stderr.close()
+
+
+def test_a_seed_that_diverges_does_not_keep_the_others_from_training(nnctl, spec, here, monkeypatch):
+    from nnctl.core.errors import Diverged
+    from nnctl.experiment.session import Session
+
+    fit = Session._fit
+
+    def planted(self, signal):
+        if self.experiment.spec.seed == 1:
+            raise Diverged("diverged, as planted")
+        return fit(self, signal)
+
+    monkeypatch.setattr(Session, "_fit", planted)
+    code, out, err = nnctl("train", "spec.yaml", "--seeds", "3", "--json", "--no-plot")
+    runs = json.loads(out)["runs"]
+    assert code == 4
+    assert "1 of 3 seeds diverged: 1" in err
+    assert ["metrics" in run for run in runs] == [True, False, True]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", [["explain"], ["train", "spec.yaml", "--json", "--no-plot"]])
+def test_an_output_that_cannot_be_written_ends_with_74(spec, here, command):
+    line = [sys.executable, "-m", "nnctl", *command]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(line, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 74
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr

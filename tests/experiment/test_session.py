@@ -341,3 +341,53 @@ def test_two_seeds_give_two_networks_and_one_seed_the_same(spec_file, tmp_path):
     ends = [finish(start(spec_file(), tmp_path / "runs", f"seed={seed}")) for seed in (0, 0, 1)]
     thetas = [session.learner.network.theta.tobytes() for session in ends]
     assert thetas[0] == thetas[1] != thetas[2]
+
+
+def test_statistics_of_a_batch_that_overflows_are_not_kept(spec_file, tmp_path):
+    path = spec_file("""
+        data: {source: diabetes}
+        architecture: [{dense: 8}, batch_norm, relu, {dense: outputs}]
+        loss: mse
+        optimizer: {sgd: 3e19}
+        training: {epochs: 5}
+    """)
+    session = start(path, tmp_path / "runs")
+    with pytest.raises(Diverged) as caught:
+        finish(session)
+    assert "running_var" not in str(caught.value)
+    finite_checkpoints(session.run)
+
+
+def test_changed_row_weights_are_noticed_at_resume(spec_file, tmp_path):
+    def write(weight: int) -> None:
+        rows = "".join(f"{i},{i % 2},{1 + (i % 3) * weight}\n" for i in range(60))
+        (tmp_path / "data.csv").write_text("a,y,w\n" + rows)
+
+    text = """
+        data: {source: {csv: {path: data.csv, target: y, weight: w}}}
+        architecture: [{dense: outputs}]
+        loss: binary_cross_entropy
+        training: {epochs: 3, batch_size: 8}
+    """
+    write(1)
+    session = start(spec_file(text), tmp_path / "runs")
+    with pytest.raises(Interrupted):
+        for _ in session.epochs(after_steps(2)):
+            pass
+    write(2)
+    with pytest.raises(DataError, match="data have changed"):
+        Session.resume(session.run)
+
+
+def test_a_resumed_run_keeps_its_number_of_blas_threads(spec_file, tmp_path):
+    session = start(spec_file(), tmp_path / "runs")
+    session.epochs(after_steps(2))
+    told = session.run.record
+    session.run.write_json("run.json", told | {"environment": told["environment"] | {"blas_threads": 2}})
+    assert Session.resume(session.run).threads == 2
+
+
+def test_the_price_counts_what_inference_holds(spec_file):
+    deep = "architecture=[{repeat: {times: 100, layers: [{dense: 50}, relu]}}, {dense: outputs}]"
+    memory = Experiment(load_spec(spec_file(), [deep])).memory
+    assert memory.activations >= 4 * (2 * 16 + 104) * 100 * 100  # outputs and gradients of a batch, outputs of 104 rows

@@ -94,7 +94,7 @@ def test_several_replicas_give_the_statistics_and_gradients_of_one(shape: Shape,
     for size in (1, replicas):
         network = Network(Layout(tuple(Layer.parse(layer) for layer in layers), shape), dtype=np.float64)
         team = Team(network, size)
-        gradients.append(team.gradient(Loss.parse("mse"), x, t, None, total=11.0, step=0).copy())
+        gradients.append(team.gradient(Loss.parse("mse"), x, t, None, divisor=11.0, step=0).copy())
         states.append(network.state.copy())
         team.close()
     np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-10, atol=1e-12)

@@ -34,7 +34,7 @@ def test_replicas_agree_with_one_on_gradient_outputs_and_statistics(size, rows):
         net = network(*NORMED)
         team = Team(net, replicas)
         outputs = np.empty((rows, 3))
-        grad = team.gradient(Loss.parse("cross_entropy"), x, t, w, total=rows, step=0, outputs=outputs).copy()
+        grad = team.gradient(Loss.parse("cross_entropy"), x, t, w, divisor=rows, step=0, outputs=outputs).copy()
         team.close()
         results.append((grad, outputs, net.state.copy()))
     for alone, together in zip(*results, strict=True):
@@ -44,7 +44,7 @@ def test_replicas_agree_with_one_on_gradient_outputs_and_statistics(size, rows):
 def test_the_same_team_gives_the_same_bits():
     x, t, w = batch(12)
     team = Team(network(*NORMED, {"dropout": 0.5}), 2)
-    grads = [team.gradient(Loss.parse("cross_entropy"), x, t, w, total=12, step=5).tobytes() for _ in range(5)]
+    grads = [team.gradient(Loss.parse("cross_entropy"), x, t, w, divisor=12, step=5).tobytes() for _ in range(5)]
     team.close()
     assert len(set(grads)) == 1
 
@@ -54,7 +54,7 @@ def test_replicas_drop_different_units():
     team = Team(net, 2)
     x, t, _ = batch(8)
     x[4:] = x[:4] = 1.0
-    team.gradient(Loss.parse("cross_entropy"), x, t, None, total=8, step=0)
+    team.gradient(Loss.parse("cross_entropy"), x, t, None, divisor=8, step=0)
     masks = [replica.root.ctx.parts[0].forward(x[:4]).copy() for replica in team.replicas]
     team.close()
     assert not np.array_equal(*masks)
@@ -71,7 +71,7 @@ def test_an_error_in_one_replica_reaches_the_caller_and_the_team_survives():
 
     team.replicas[1].now.watch = fail
     with pytest.raises(RuntimeError, match="planted"):
-        team.gradient(Loss.parse("cross_entropy"), x, t, w, total=12, step=0)
+        team.gradient(Loss.parse("cross_entropy"), x, t, w, divisor=12, step=0)
     team.replicas[1].now.watch = None
-    assert np.isfinite(team.gradient(Loss.parse("cross_entropy"), x, t, w, total=12, step=0)).all()
+    assert np.isfinite(team.gradient(Loss.parse("cross_entropy"), x, t, w, divisor=12, step=0)).all()
     team.close()

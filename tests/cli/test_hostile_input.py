@@ -1,4 +1,4 @@
-"""What a sceptic found once: inputs that used to hang, to fill the memory or to end in a traceback."""
+"""Inputs that hang, fill the memory or end in a traceback where nobody looks out for them; and narrow terminals."""
 
 from __future__ import annotations
 
