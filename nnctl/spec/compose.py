@@ -23,7 +23,7 @@ MAX_VALUES = 50_000
 MAX_PROBLEMS = 20
 LONGEST_SHOWN = 200
 
-# libyaml's parser where PyYAML was built with it (every wheel on PyPI is): 10 times faster than the Python one.
+# libyaml's parser where PyYAML was built with it (every published wheel is): 10 times faster than the Python one.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _CORE = "tag:yaml.org,2002:"
