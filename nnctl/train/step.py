@@ -118,7 +118,8 @@ def train_step(learner: Learner, batch: Batch, lr: float, outputs: Float | None 
         If the norm is not finite; weights and statistics are left as they were.
     """
     theta, slots, decayed = learner.network.theta, learner.slots, learner.decayed
-    np.copyto(learner.state_before, learner.network.state)
+    if learner.state_before.size:
+        np.copyto(learner.state_before, learner.network.state)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found by the norm, and told once
         grad = learner.gradient(batch, outputs)
         for regularizer in learner.regularizers:
