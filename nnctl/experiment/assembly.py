@@ -37,8 +37,9 @@ THREADED_FLOP = 15e6
 def blas_threads(layout: Layout, batch: int) -> int:
     """Return how many threads BLAS gets: one, unless the largest product is worth more.
 
-    A fixed rule and no timing, because the bits of a product depend on it. Small networks are slower with two threads
-    than with one: ``tests/benchmarks/dense.py --tasks T3``, where scikit-learn takes both.
+    A fixed rule and no timing, because the bits of a product depend on it. The bound is a cautious one: small networks
+    gain nothing from a second thread (T1 of ``tests/benchmarks/dense.py``: 90 us and 91), those below it a little on a
+    quiet machine (T3: 148 us and 117), and threads that have to meet wait for whoever else is at work.
     """
     return 1 if layout.largest_product(batch) < THREADED_FLOP else min(cores(), 8)
 

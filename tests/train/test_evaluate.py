@@ -1,6 +1,4 @@
-"""What a split comes to, also where its rows weigh nothing."""
-
-import math
+from __future__ import annotations
 
 import numpy as np
 import pytest
@@ -9,15 +7,22 @@ from nnctl.nn.losses import Loss
 from nnctl.train.evaluate import Examples, Judge
 from nnctl.train.metrics import Metric
 
+Z = np.array([[3.0, 0.0], [3.0, 0.0], [3.0, 0.0], [0.0, 3.0]])  # right, right, wrong, right
+Y = np.array([0, 0, 1, 1])
+WEIGHT = np.array([0.5, 0.5, 1.5, 1.5])
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
-def test_rows_that_weigh_nothing_have_no_loss_and_no_metrics(loss):
-    found = Loss.parse(loss)
-    names = [name for name, metric in Metric.members().items() if metric.task == found.task]
-    y = np.array([0, 1, 2]) if loss == "cross_entropy" else np.array([0.5, 1.0, 2.0])
-    z = np.random.default_rng(0).normal(size=(3, 3 if loss == "cross_entropy" else 1))
-    examples = Examples(z, y, found.encode(y, z.shape[1], float), np.zeros(3), np.zeros(3))
-    told = Judge(found, [Metric.parse(name) for name in names]).outputs(z, examples)
-    assert told.pop("loss") == 0
-    assert set(told) == set(names)
-    assert all(math.isnan(value) for value in told.values())
+
+def judged(w, sample_weight) -> dict[str, float]:
+    loss = Loss.parse("cross_entropy")
+    judge = Judge(loss, [Metric.parse("accuracy")])
+    return judge.outputs(Z, Examples(np.empty((4, 1)), Y, loss.encode(Y, 2, np.float64), w, sample_weight))
+
+
+def test_class_weights_change_the_loss_and_not_the_metrics():
+    plain, weighted = judged(None, None), judged(WEIGHT, None)
+    assert plain["accuracy"] == weighted["accuracy"] == 0.75
+    assert weighted["loss"] > 1.3 * plain["loss"]
+
+
+def test_weights_of_rows_change_both():
+    assert judged(WEIGHT, WEIGHT)["accuracy"] == pytest.approx(2.5 / 4)

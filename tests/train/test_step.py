@@ -129,3 +129,15 @@ def test_an_overflow_in_float32_is_not_finite_and_raises_no_warning():
     student.network.theta[:] = 1e30
     with pytest.raises(NotFinite):
         train_step(student, data, 0.1)
+
+
+def test_a_batch_that_fails_leaves_no_trace_in_the_statistics_nor_does_looking_for_the_cause():
+    student, data = learner(layers=({"dense": 5}, "batch_norm", {"dense": 3})), batch()
+    train_step(student, data, 0.1)
+    before = student.network.state.copy()
+    data.x[0, 0] = np.nan
+    with pytest.raises(NotFinite) as caught:
+        train_step(student, data, 0.1)
+    assert np.array_equal(student.network.state, before)
+    assert first_not_finite(student, caught.value.batch) == "the output of layer 0.dense"
+    assert np.array_equal(student.network.state, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import ClassVar
 
@@ -34,10 +35,7 @@ def _read(file: str, separator: str = ",") -> tuple[list[str], Float]:
     header = first.split(separator)
     has_header = header[-1].strip().isidentifier()
     lines = rest if has_header else text
-    width = lines.split("\n", 1)[0].count(separator) + 1
-    # One C loop over the whole text: digits takes 8 ms, np.loadtxt 60.
-    numbers = np.fromstring(lines.replace("\n", separator), np.float64, sep=separator)
-    return header if has_header else [], numbers.reshape(-1, width)
+    return header if has_header else [], np.loadtxt(StringIO(lines), delimiter=separator, ndmin=2)
 
 
 class _NamedClasses(Source):

@@ -44,7 +44,7 @@ class FromCard(Source, name="card"):
         DataError
             There is no such card, or its source is not one that can be read.
         """
-        from nnctl.data.cards import read_card  # noqa: PLC0415 - PyYAML takes 30 ms
+        from nnctl.data.cards import read_card  # noqa: PLC0415 - PyYAML takes 17 ms
 
         [(kind, fields)] = read_card(self.dataset).source.items()
         if kind not in Source.registry:
@@ -56,7 +56,7 @@ class FromCard(Source, name="card"):
 
     def load(self, base: Path, seed: int) -> Table:  # noqa: ARG002 - a card has a folder of its own
         """Read the data set's files from its folder."""
-        from nnctl.data.cards import data_folder, read_card  # noqa: PLC0415 - PyYAML takes 30 ms
+        from nnctl.data.cards import data_folder, read_card  # noqa: PLC0415 - PyYAML takes 17 ms
 
         folder = data_folder(self.dataset)
         if any(not (folder / file.name).is_file() for file in read_card(self.dataset).files):
@@ -65,6 +65,6 @@ class FromCard(Source, name="card"):
 
     def located(self, base: Path) -> Source:  # noqa: ARG002 - a card has a folder of its own
         """Return the source that reads the data set's files, from where they are now."""
-        from nnctl.data.cards import data_folder  # noqa: PLC0415 - PyYAML takes 30 ms
+        from nnctl.data.cards import data_folder  # noqa: PLC0415 - PyYAML takes 17 ms
 
         return self.source().located(data_folder(self.dataset))

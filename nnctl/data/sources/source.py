@@ -44,7 +44,7 @@ class Source(Component, family="source"):
         name = next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else value
         if not isinstance(name, str) or name in cls.registry:
             return super().parse(value)
-        from nnctl.data.cards import card_names  # noqa: PLC0415 - PyYAML takes 30 ms, and the plain path has no cards
+        from nnctl.data.cards import card_names  # noqa: PLC0415 - PyYAML takes 17 ms, and the plain path has no cards
 
         loc = () if isinstance(value, str) else (name,)
         if name in card_names():
