@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isfinite
 from statistics import mean, median, stdev
@@ -17,7 +17,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nnctl.core.finding import Tell, silent
+
 if TYPE_CHECKING:
+    from nnctl.core.finding import Report
     from nnctl.experiment.assembly import Experiment
     from nnctl.experiment.session import Session
     from nnctl.train.loop import Epoch
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Screen", "duration", "number", "size"]
 
 _SHOWN_EPOCHS = 8
+_COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 
 class Screen:
@@ -53,6 +57,69 @@ class Screen:
         """Print the result as JSON, where that was asked for; what is not finite is null."""
         if self.as_json:
             print(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201 - the document
+
+    def table(
+        self, headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,), **style: str
+    ) -> None:
+        """Show a table.
+
+        Parameters
+        ----------
+        headings : sequence of str
+        rows : iterable of sequences of str
+        left : sequence of int
+            The columns that are set to the left; figures stand to the right.
+        **style
+            The style of the rows whose first cell is the keyword: ``fail="red"``.
+        """
+        if self.as_json:
+            return
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for i, heading in enumerate(headings):
+            table.add_column(Text(heading), justify="left" if i in left else "right")
+        for row in rows:
+            table.add_row(*map(Text, row), style=style.get(row[0], ""))
+        self.console.print(table)
+
+    # ------------------------------------------------------------------ checks
+
+    def report(self, report: Report, *, passes: bool = True) -> None:
+        """Show what a check found, its verdict, and the next thing to do.
+
+        Parameters
+        ----------
+        report : Report
+        passes : bool
+            Whether to show the findings that are as they should be.
+        """
+        if self.as_json:
+            return
+        shown = [finding for finding in report.findings if passes or finding.verdict != "pass"]
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+        for finding in shown:
+            place = f"{finding.where}: " if finding.where else ""
+            said = Text(f"{place}{finding.message}")
+            if finding.fix:
+                said.append(f"\n{finding.fix}", "dim")
+            table.add_row(Text(finding.verdict, _COLOURS[finding.verdict]), Text(finding.rule), said)
+        if shown:
+            self.console.print(table)
+        self.console.print(Text.assemble((report.verdict, f"bold {_COLOURS[report.verdict]}"), f"  {report.headline}"))
+        if report.first is not None:
+            self.note(f"more on it: nnctl explain {report.first.rule}")
+
+    @contextmanager
+    def progress(self) -> Iterator[Tell]:
+        """Show how far a check has come: a bar on a terminal, nothing where there is none."""
+        if self.silent or not self.console.is_terminal:
+            yield silent
+            return
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - 40 ms
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console, transient=True) as bars:
+            task = bars.add_task("", total=1.0)
+            yield lambda share, what: bars.update(task, completed=share, description=what)
 
     # ------------------------------------------------------------------ training
 

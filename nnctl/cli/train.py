@@ -79,7 +79,7 @@ def _train_all(specs: list[LoadedSpec], runs_dir: Path, screen: Screen, *, plot:
         raise ended
 
 
-def spec_and_overrides(spec: str | None, overrides: list[str] | None) -> tuple[Path, list[str]]:
+def spec_and_overrides(spec: str | None, overrides: list[str] | None, command: str = "train") -> tuple[Path, list[str]]:
     """Return the spec's path and the overrides; ``spec.yaml`` where the first argument is an override already."""
     changes = list(overrides or ())
     if spec is not None and "=" in spec and not _is_there(Path(spec)):
@@ -89,7 +89,9 @@ def spec_and_overrides(spec: str | None, overrides: list[str] | None) -> tuple[P
     if path.suffix in {".csv", ".tsv", ".parquet"}:
         raise UsageError(f"{path} is data, not a spec. A spec for it is written by: nnctl init {path}")
     if spec is None and not path.exists():
-        raise UsageError("no spec was named and there is no spec.yaml here. Type: nnctl train SPEC, or: nnctl init")
+        raise UsageError(
+            f"no spec was named and there is no spec.yaml here. Type: nnctl {command} SPEC, or: nnctl init"
+        )
     return path, changes
 
 
@@ -103,7 +105,7 @@ def train_to_the_end(session: Session, screen: Screen, *, plot: bool) -> dict[st
     result = {"run": str(session.run.path), "seed": session.experiment.spec.seed, **session.summary}
     screen.result(session)
     if plot:
-        from nnctl.cli.curves import draw_curves  # noqa: PLC0415 - Matplotlib costs 0.3 s, after the result stands
+        from nnctl.cli.pictures.curves import draw_curves  # noqa: PLC0415 - Matplotlib costs 0.3 s, after the result stands
 
         result["plot"] = str(draw_curves(session.run))
         screen.note(f"curves  {result['plot']}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from numpy.typing import DTypeLike
 
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.data.preprocessing import Preprocessing
@@ -35,6 +37,14 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    def astype(self, dtype: DTypeLike) -> Split:
+        """Return the split in another precision; class indices stay as they are."""
+        if self.x.dtype == dtype:
+            return self
+        y = self.y if self.y.dtype.kind == "i" else self.y.astype(dtype)
+        weight = None if self.weight is None else self.weight.astype(dtype)
+        return Split(self.x.astype(dtype), y, weight, self.rows)
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -57,6 +67,14 @@ class Prepared:
     test: Split | None
     preprocessing: Preprocessing
     notes: tuple[str, ...] = ()
+
+    def astype(self, dtype: DTypeLike) -> Prepared:
+        """Return the same data in another precision."""
+        if self.train.x.dtype == dtype:
+            return self
+        validation = self.validation and self.validation.astype(dtype)
+        test = self.test and self.test.astype(dtype)
+        return replace(self, train=self.train.astype(dtype), validation=validation, test=test)
 
     @property
     def task(self) -> Task:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -83,6 +83,8 @@ class Experiment:
     Parameters
     ----------
     loaded : LoadedSpec
+    data : Prepared, optional
+        Its data, where they are at hand already.
 
     Raises
     ------
@@ -92,10 +94,10 @@ class Experiment:
         Where the architecture does not fit the data or the loss, or is too large for the memory.
     """
 
-    def __init__(self, loaded: LoadedSpec) -> None:
+    def __init__(self, loaded: LoadedSpec, data: Prepared | None = None) -> None:
         self.loaded = loaded
         self.spec = spec = loaded.spec
-        self.data: Prepared = prepare(
+        self.data: Prepared = data or prepare(
             spec.data.source,
             spec.data.split,
             spec.data.scaling,
@@ -112,6 +114,18 @@ class Experiment:
         self.metrics: tuple[Metric, ...] = self._metrics()
         self.monitor = self._monitor()
         self._check_memory()
+
+    def variant(self, **changes: Any) -> Experiment:
+        """Return the same experiment with other sections of its spec, on the same rows in the same parts.
+
+        Parameters
+        ----------
+        **changes
+            Sections by name: ``optimizer=...``, ``seed=1``, ``regularizers=()``, ``training=...``. Another
+            `training.dtype` casts the data.
+        """
+        spec = self.spec.model_copy(update=changes)
+        return Experiment(replace(self.loaded, spec=spec), self.data.astype(np.dtype(spec.training.dtype)))
 
     # ------------------------------------------------------------------ what the spec leaves to the data
 

@@ -13,21 +13,18 @@ Every file but metrics.jsonl is replaced atomically (`nnctl.runs.atomic`).
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import re
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from nnctl.core.arrays import Array
 from nnctl.core.component import did_you_mean
-from nnctl.core.errors import DataError, DiskError, UsageError
+from nnctl.core.errors import DataError, UsageError
 from nnctl.runs import atomic, checkpoint
+from nnctl.runs.folder import Folder, iso, make_folder
 from nnctl.runs.records import Records
 
 __all__ = ["FORMAT", "Run", "Status", "find", "runs_in"]
@@ -37,14 +34,9 @@ FORMAT = 1
 
 Status = Literal["running", "done", "interrupted", "diverged", "failed"]
 
-_LONGEST_NAME = 80
 
-
-@dataclass(frozen=True)
-class Run:
+class Run(Folder):
     """One run in its own directory."""
-
-    path: Path
 
     @classmethod
     def create(cls, root: Path, name: str, now: datetime | None = None) -> Self:
@@ -67,13 +59,10 @@ class Run:
             If the directory cannot be made.
         """
         now = now or datetime.now(UTC)
-        stem = f"{_safe(name)}-{now.astimezone(UTC):%Y%m%d-%H%M%S}"
-        with atomic.disk_errors(root):
-            root.mkdir(parents=True, exist_ok=True)
-            run = cls(_make_exclusively(root, stem))
+        run = cls(make_folder(root, name, now))
+        with atomic.disk_errors(run.path):
             (run.path / "checkpoints").mkdir()
-            atomic.sync(root)
-        run.write_json("run.json", {"format": FORMAT, "name": name, "status": "running", "created": _iso(now)})
+        run.write_json("run.json", {"format": FORMAT, "name": name, "status": "running", "created": iso(now)})
         return run
 
     @classmethod
@@ -119,7 +108,7 @@ class Run:
 
     def set_status(self, status: Status, **fields: Any) -> None:
         """Write the status to run.json, with any other fields (summary, environment, ...) set or replaced."""
-        now = _iso(datetime.now(UTC))
+        now = iso(datetime.now(UTC))
         times = {"updated": now, "ended": None if status == "running" else now}
         self.write_json("run.json", {**self.record, "status": status, **times, **fields})
 
@@ -131,38 +120,6 @@ class Run:
     def append(self, record: Mapping[str, Any]) -> None:
         """Append one record to metrics.jsonl."""
         self.records.append(record)
-
-    def write_bytes(self, name: str, content: bytes) -> None:
-        """Replace a file atomically; `name` may lie in a subfolder, such as ``plots/loss.png``."""
-        path = self.path / name
-        if path.parent != self.path:  # a run directory that was removed is not made again
-            with atomic.disk_errors(path):
-                path.parent.mkdir(exist_ok=True)
-        atomic.replace(path, content)
-
-    def write_text(self, name: str, text: str) -> None:
-        """Replace a text file atomically."""
-        self.write_bytes(name, text.encode())
-
-    def write_json(self, name: str, data: Any) -> None:
-        """Replace a JSON file atomically; a number that is not finite becomes null, since JSON has no NaN."""
-        self.write_text(name, atomic.strict_json(data, indent=2) + "\n")
-
-    def read_json(self, name: str) -> Any:
-        """Return what a JSON file holds.
-
-        Raises
-        ------
-        DataError
-            If it is missing or damaged.
-        """
-        path = self.path / name
-        try:
-            return json.loads(path.read_bytes())
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
-        except ValueError as error:
-            raise DataError(f"{path}: is damaged: it is not JSON ({error}).") from None
 
     def save_tensors(self, name: str, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
         """Replace ``checkpoints/<name>.safetensors`` atomically."""
@@ -237,25 +194,3 @@ def find(root: Path, name: str) -> Run:
     same_start = [run for run in known if run.startswith(Path(name).name)]
     hint = f" Did you mean '{same_start[-1]}'?" if same_start else did_you_mean(Path(name).name, known)
     raise UsageError(f"there is no run '{name}', neither as a path nor in {root}.{hint}")
-
-
-def _safe(name: str) -> str:
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_LONGEST_NAME].strip("-.")
-    if not safe:
-        raise UsageError(f"a run cannot be named {name!r}: use letters, digits and '._-'.")
-    return safe
-
-
-def _make_exclusively(root: Path, stem: str) -> Path:
-    for _ in range(1000):
-        path = root / f"{stem}-{secrets.token_hex(2)}"
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        return path
-    raise DiskError(f"{root}: has no free directory name left for {stem}. Choose another place with --runs-dir.")
-
-
-def _iso(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="seconds")

@@ -52,7 +52,7 @@ def test_a_run_shows_every_epoch_and_then_its_result_and_keeps_it(nnctl, spec, h
 
 
 def test_the_curves_are_drawn_after_the_result_stands(nnctl, spec, here, monkeypatch):
-    from nnctl.cli import curves
+    from nnctl.cli.pictures import curves
 
     draw = curves.draw_curves
     monkeypatch.setattr(curves, "draw_curves", lambda run: print("DRAWING") or draw(run))

@@ -1,0 +1,116 @@
+"""How every check is run: a directory of its own, progress, its table, its pictures, its verdict and exit code."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from nnctl.core.errors import CheckFailed, Interrupted, NnctlError
+
+if TYPE_CHECKING:
+    from nnctl.cli.render import Screen
+    from nnctl.core.finding import Report, Tell
+    from nnctl.experiment.assembly import Experiment
+    from nnctl.runs.check import CheckFolder
+
+__all__ = ["Pictures", "conduct", "experiment_of"]
+
+Pictures = Mapping[str, Callable[[Mapping[str, Any]], bytes]]
+"""File names, and what draws each from the report's figures."""
+
+
+def conduct(
+    check: str,
+    name: str,
+    work: Callable[[Tell], Report],
+    screen: Screen,
+    *,
+    runs_dir: Path,
+    spec_text: str | None = None,
+    show: Callable[[Report, Screen], None] | None = None,
+    pictures: Pictures | None = None,
+) -> Report:
+    """Run a check, keep what it found, show it, draw it.
+
+    Parameters
+    ----------
+    check : str
+        The command's name.
+    name : str
+        What is checked; the name of the spec, or "".
+    work : callable
+        The check itself; is given what it tells its progress to.
+    screen : Screen
+    runs_dir : Path
+    spec_text : str, optional
+        The spec as written.
+    show : callable, optional
+        Shows the check's own tables, before the findings.
+    pictures : mapping, optional
+
+    Raises
+    ------
+    CheckFailed
+        Where the verdict is "fail"; all is shown and kept before.
+    Interrupted
+        After Ctrl-C or SIGTERM; nothing but the directory with its status is left.
+    """
+    from nnctl.runs.check import CheckFolder  # noqa: PLC0415 - nothing of the engine is needed for --help
+
+    folder = CheckFolder.create(runs_dir, name, check)
+    if spec_text is not None:
+        folder.write_text("spec.yaml", spec_text)
+    with _noted(folder, check), screen.progress() as tell:
+        report = work(tell)
+    folder.finish(report)
+    drawn = []
+    for file, draw in (pictures or {}).items():
+        folder.write_bytes(file, draw(report.figures))
+        drawn.append(str(folder.path / file))
+    if show is not None:
+        show(report, screen)
+    screen.report(report)
+    for path in drawn:
+        screen.note(f"picture {path}")
+    screen.note(f"figures {folder.path / 'check.json'}")
+    screen.document({**report.plain(), "directory": str(folder.path), "pictures": drawn})
+    if report.verdict == "fail":
+        first = report.first
+        raise CheckFailed(f"{check}: {first.message if first else report.headline}")
+    return report
+
+
+def experiment_of(path: Path, overrides: list[str]) -> Experiment:
+    """Return the experiment of a spec, its data loaded, with BLAS on as many threads as training gets."""
+    from nnctl.experiment.assembly import Experiment, set_blas_threads  # noqa: PLC0415
+    from nnctl.spec.load import load_spec  # noqa: PLC0415
+
+    experiment = Experiment(load_spec(path, overrides))
+    set_blas_threads(experiment.threads)
+    return experiment
+
+
+@contextmanager
+def _noted(folder: CheckFolder, check: str) -> Iterator[None]:
+    """Write into the folder how a check ended that came to no result."""
+
+    def leave(number: int, _frame: Any) -> NoReturn:
+        raise Interrupted(f"{check} interrupted; nothing was changed.", number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except Interrupted:
+        folder.stop("interrupted", "a signal")
+        raise
+    except BaseException as error:
+        said = str(error) if isinstance(error, NnctlError) else f"{type(error).__name__}: {error}"
+        with suppress(NnctlError):  # a disk that made it fail cannot take the note either
+            folder.stop("failed", said)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Pictures, each drawn from plain figures into PNG bytes; Matplotlib is imported when one is drawn."""
