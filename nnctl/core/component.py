@@ -17,12 +17,13 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Strict, ValidationError, model_validator
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from nnctl.core.hints import did_you_mean
 
 __all__ = [
     "Component",
@@ -45,16 +46,6 @@ PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 Loc = tuple[str | int, ...]
-
-
-def did_you_mean(word: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
-    """Return ``" Did you mean 'x'?"`` for a known word close to `word`, else ``""``; synonyms go first."""
-    folded = str(word).lower().replace("-", "_")
-    match = (synonyms or {}).get(folded)
-    if match is None:
-        close = get_close_matches(folded, list(known), n=1, cutoff=0.6)
-        match = close[0] if close else None
-    return f" Did you mean '{match}'?" if match else ""
 
 
 class Schema(BaseModel):

@@ -17,7 +17,7 @@ from nnctl.experiment.assembly import Experiment, set_blas_threads
 from nnctl.experiment.saving import restore_training, save_best, save_training
 from nnctl.runs.environment import environment
 from nnctl.runs.store import Run
-from nnctl.spec.load import LoadedSpec, load_spec, resolved_text
+from nnctl.spec.load import LoadedSpec, load_spec, resolved_data, resolved_text
 from nnctl.train.loop import Epoch, Pause, fit
 from nnctl.train.step import NotFinite, first_not_finite
 
@@ -61,9 +61,10 @@ class Session:
         session = cls(experiment, lambda: Run.create(root, experiment.spec.name))
         run = session.run
         run.write_text("spec.yaml", experiment.loaded.text)
-        run.write_text("resolved.yaml", resolved_text(experiment.resolved()))
+        resolved = experiment.resolved()
+        run.write_text("resolved.yaml", resolved_text(resolved))
         run.write_text("preprocessing.json", experiment.data.preprocessing.to_json())
-        run.set_status("running", environment=session._environment())
+        run.set_status("running", environment=session._environment(), spec=resolved_data(resolved))
         return session
 
     @classmethod

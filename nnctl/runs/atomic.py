@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nnctl.core.errors import DiskError
 
 __all__ = ["disk_errors", "leftovers", "replace", "strict_json", "sync"]
@@ -85,7 +83,7 @@ def strict_json(data: Any, indent: int | None = None) -> str:
 
 
 def _jsonable(value: Any) -> Any:
-    if isinstance(value, np.generic | np.ndarray):
+    if hasattr(value, "tolist"):  # NumPy's arrays and numbers; to read a run needs no NumPy
         return _jsonable(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -12,20 +12,20 @@ Every file but metrics.jsonl is replaced atomically (`nnctl.runs.atomic`).
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from nnctl.core.arrays import Array
-from nnctl.core.component import did_you_mean
 from nnctl.core.errors import DataError, UsageError
-from nnctl.runs import atomic, checkpoint
+from nnctl.core.hints import did_you_mean
+from nnctl.runs import atomic, lock
 from nnctl.runs.folder import Folder, iso, make_folder
 from nnctl.runs.records import Records
+
+if TYPE_CHECKING:
+    from nnctl.core.arrays import Array
 
 __all__ = ["FORMAT", "Run", "Status", "find", "runs_in"]
 
@@ -123,6 +123,8 @@ class Run(Folder):
 
     def save_tensors(self, name: str, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
         """Replace ``checkpoints/<name>.safetensors`` atomically."""
+        from nnctl.runs import checkpoint  # noqa: PLC0415 - NumPy, which reading a run does not need
+
         self.write_bytes(f"checkpoints/{name}.safetensors", checkpoint.encode(tensors, metadata))
 
     def load_tensors(self, name: str) -> tuple[dict[str, Array], dict[str, str]]:
@@ -133,6 +135,8 @@ class Run(Folder):
         DataError
             If it is missing, cut short, or not what was written.
         """
+        from nnctl.runs import checkpoint  # noqa: PLC0415 - as above
+
         path = self.path / "checkpoints" / f"{name}.safetensors"
         if not path.exists():
             known = sorted(p.stem for p in path.parent.glob("*.safetensors") if not p.name.startswith("."))
@@ -148,23 +152,8 @@ class Run(Folder):
         UsageError
             If another process holds it.
         """
-        path = self.path / ".lock"
-        with atomic.disk_errors(path):
-            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            with atomic.disk_errors(path):
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    pid = os.read(file, 20).decode() or "unknown"
-                    raise UsageError(
-                        f"{self.path} is being trained by process {pid}. Wait for it, or stop it."
-                    ) from None
-                os.ftruncate(file, 0)
-                os.pwrite(file, str(os.getpid()).encode(), 0)
+        with lock.hold(self.path):
             yield
-        finally:
-            os.close(file)
 
     def clean(self) -> None:
         """Remove the half-written files of killed writers; to be called with the lock held."""

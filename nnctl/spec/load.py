@@ -19,7 +19,7 @@ from nnctl.spec.model import EarlyStopping, Spec
 from nnctl.spec.overrides import apply
 from nnctl.train.metrics import check_task
 
-__all__ = ["LoadedSpec", "load_spec", "parse_spec", "resolved_text"]
+__all__ = ["LoadedSpec", "load_spec", "parse_spec", "resolved_data", "resolved_text"]
 
 MAX_LAYERS = 10_000
 """With what `repeat` makes of them; far more than can be trained, and laid out in half a second."""
@@ -118,7 +118,13 @@ def _refusal(document: yaml.Document, mistakes: Sequence[tuple[Loc, str]]) -> Sp
 
 def resolved_text(spec: Spec) -> str:
     """Return the spec as YAML with every default filled in; read back, it is the same spec."""
-    return yaml.dump(_without_empty(spec.plain(full=True)))
+    return yaml.dump(resolved_data(spec))
+
+
+def resolved_data(spec: Spec) -> dict[str, Any]:
+    """Return the spec as plain data with every default filled in; what is left empty is left out."""
+    data: dict[str, Any] = _without_empty(spec.plain(full=True))
+    return data
 
 
 def _without_empty(value: Any) -> Any:
