@@ -242,6 +242,13 @@ class Layer(Component, family="layer"):
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
         """Write the gradients of the parameters into `g` and return that of the input; may destroy `dy`."""
 
+    def branches(self, ctx: Context) -> Array | None:  # noqa: ARG002 - functions with corners depend on it
+        """Return which branch every value took in the last forward pass; None where the function has no corners.
+
+        Such as the sign of a rectifier's input. Differences between points on different branches are no derivative.
+        """
+        return None
+
 
 class Bound:
     """A layer with its views into theta, grad and state, and its scratch."""

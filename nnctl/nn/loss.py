@@ -93,6 +93,13 @@ class Loss(Component, family="loss"):
     def predict(self, z: Float) -> Float:
         """Return what the network says (N, K): probabilities, scores or values."""
 
+    def branches(self, z: Float, t: Float) -> Array | None:  # noqa: ARG002 - losses with corners depend on it
+        """Return which branch every row's loss took, or every output's; None where the loss has no corners.
+
+        Such as the side of a margin. Differences between points on different branches are no derivative.
+        """
+        return None
+
     def labels(self, z: Float) -> Array:  # noqa: ARG002 - classification depends on it
         """Return the predicted class indices (N,)."""
         raise TypeError(f"{self.name} predicts numbers and has no classes.")

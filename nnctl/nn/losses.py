@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nnctl.core.arrays import Float, row_sums
+from nnctl.core.arrays import Array, Float, row_sums
 from nnctl.core.component import Positive, Share
 from nnctl.core.errors import DataError
 from nnctl.nn.activations import Activation, Linear
@@ -59,6 +59,10 @@ class MAE(Regression, name="mae"):
         np.sign(out, out=out)
         _scale(out, w, total * z.shape[1])
 
+    def branches(self, z: Float, t: Float) -> Array:
+        """Return the sign of z - t."""
+        return np.sign(z - t)
+
 
 class Huber(Regression, name="huber"):
     """Squared for small residuals, absolute for large ones: smooth at the minimum and robust to outliers.
@@ -85,6 +89,10 @@ class Huber(Regression, name="huber"):
         np.subtract(z, t, out=out)
         np.clip(out, -self.delta, self.delta, out=out)
         _scale(out, w, total * z.shape[1])
+
+    def branches(self, z: Float, t: Float) -> Array:
+        """Return where |z - t| <= delta."""
+        return np.abs(z - t) <= self.delta
 
 
 class CrossEntropy(Classification, name="cross_entropy"):
@@ -213,12 +221,12 @@ class Margin(Classification):
 
     def per_sample(self, z: Float, t: Float) -> Float:
         """Return max(0, m - s) for each row."""
-        z = z.astype(np.float64)
-        if z.shape[1] == 1:
-            s = (t * z)[:, 0]
-        else:
-            s = np.where(t > 0, z, -np.inf).max(axis=1) - np.where(t > 0, -np.inf, z).max(axis=1)
-        return np.maximum(self.margin - s, 0.0)
+        return np.maximum(self.margin - _margin(z.astype(np.float64), t), 0.0)
+
+    def branches(self, z: Float, t: Float) -> Array:
+        """Return for each row the best rival, counted from 1, or 0 where the row costs nothing."""
+        rival = np.where(t > 0, -np.inf, z).argmax(axis=1) + 1
+        return np.where(_margin(z, t) <= self.margin, rival, 0)
 
     def gradient(self, z: Float, t: Float, w: Float | None, total: float, out: Float) -> None:
         """Write -w ds/dz / total where s <= m, else 0."""
@@ -272,6 +280,12 @@ class Perceptron(Margin, name="perceptron"):
     """
 
     margin = 0.0
+
+
+def _margin(z: Float, t: Float) -> Float:
+    if z.shape[1] == 1:
+        return (t * z)[:, 0]  # type: ignore[no-any-return]
+    return np.where(t > 0, z, -np.inf).max(axis=1) - np.where(t > 0, -np.inf, z).max(axis=1)  # type: ignore[no-any-return]
 
 
 def fuse(loss: Loss, layers: Sequence[Layer]) -> tuple[Layer, ...]:

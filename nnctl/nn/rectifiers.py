@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnctl.core.arrays import Float, Shape, column_sums, zeros
+from nnctl.core.arrays import Array, Float, Shape, column_sums, zeros
 from nnctl.core.component import Positive, Share
 from nnctl.nn.activations import Activation
 from nnctl.nn.initializers import Constant, Initializer
@@ -37,6 +37,10 @@ class Relu(Activation, name="relu"):
         np.multiply(dy, passed, out=dy)
         return dy
 
+    def branches(self, ctx: Context) -> Array:
+        """Return where y > 0."""
+        return ctx.saved > 0  # type: ignore[no-any-return]
+
 
 class LeakyRelu(Activation, name="leaky_relu"):
     """A relu that lets a little of the negative through, so that no unit stays dead.
@@ -63,6 +67,10 @@ class LeakyRelu(Activation, name="leaky_relu"):
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return dy, scaled by α where x <= 0, in its memory."""
         return scale_below_zero(dy, ctx.saved, self.alpha, ctx)
+
+    def branches(self, ctx: Context) -> Array:
+        """Return where x > 0."""
+        return ctx.saved > 0  # type: ignore[no-any-return]
 
 
 class Prelu(Activation, name="prelu"):
@@ -111,6 +119,10 @@ class Prelu(Activation, name="prelu"):
         column_sums(dalpha.reshape(-1, g.alpha.size), out=g.alpha)
         return scale_below_zero(dy, x, p.alpha, ctx) if ctx.need_dx else None
 
+    def branches(self, ctx: Context) -> Array:
+        """Return where x > 0."""
+        return ctx.saved[0] > 0  # type: ignore[no-any-return]
+
 
 class Elu(Activation, name="elu"):
     """Exponential linear unit: bend the negative smoothly towards -α.
@@ -137,6 +149,10 @@ class Elu(Activation, name="elu"):
         """Return dy times the slope, in its memory."""
         return through_exponential(dy, self.alpha, ctx)
 
+    def branches(self, ctx: Context) -> Array:
+        """Return where x > 0."""
+        return ctx.saved[0] > 0  # type: ignore[no-any-return]
+
 
 class Selu(Activation, name="selu"):
     """Self-normalizing elu: λ and α are such that mean 0 and variance 1 are a fixed point from layer to layer.
@@ -162,6 +178,10 @@ class Selu(Activation, name="selu"):
         """Return dy times the slope, in its memory."""
         np.multiply(dy, _SELU_LAMBDA, out=dy)
         return through_exponential(dy, _SELU_ALPHA, ctx)
+
+    def branches(self, ctx: Context) -> Array:
+        """Return where x > 0."""
+        return ctx.saved[0] > 0  # type: ignore[no-any-return]
 
 
 _SELU_LAMBDA = 1.0507009873554804934193349852946
