@@ -17,6 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nnctl.cli.words import duration, number, size
 from nnctl.core.finding import Tell, silent
 
 if TYPE_CHECKING:
@@ -321,25 +322,6 @@ def _line(epoch: Epoch, session: Session) -> Text:
         f"epoch {epoch.epoch}/{total}  {figures}  lr {number(epoch.lr)}  grad_norm {number(epoch.grad_norm)}  "
         f"{epoch.samples_per_second:,.0f} samples/s  {_time_left(session)}{star}"
     )
-
-
-def number(value: float) -> str:
-    """Return a figure in four significant digits."""
-    return f"{value:.4g}" if isfinite(value) else str(value)
-
-
-def duration(seconds: float) -> str:
-    """Return a time as a person says it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def size(count: int) -> str:
-    """Return a number of bytes as a person reads it."""
-    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
 def _finite(data: Any) -> Any:

@@ -1,12 +1,34 @@
-"""Text that commands write: files, and cells of a table that a spreadsheet may open."""
+"""Text that commands write: figures as a person reads them, files, and cells that a spreadsheet may open."""
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 
 from nnctl.core.errors import DiskError
 
-__all__ = ["cell", "write_file"]
+__all__ = ["cell", "duration", "number", "size", "write_file"]
+
+
+def number(value: float) -> str:
+    """Return a figure in four significant digits."""
+    return f"{value:.4g}" if isfinite(value) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person says it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as a person reads it."""
+    if count >= 2**30:
+        return f"{count / 2**30:.2f} GiB"
+    return f"{count / 2**20:.1f} MiB" if count >= 2**20 // 20 else f"{count / 2**10:.1f} KiB"
 
 
 def cell(text: str) -> str:
