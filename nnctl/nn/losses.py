@@ -221,7 +221,7 @@ class Margin(Classification):
 
     def per_sample(self, z: Float, t: Float) -> Float:
         """Return max(0, m - s) for each row."""
-        return np.maximum(self.margin - _margin(z.astype(np.float64), t), 0.0)
+        return np.maximum(self.margin - _margin(z.astype(np.float64), t), 0.0)  # type: ignore[no-any-return]
 
     def branches(self, z: Float, t: Float) -> Array:
         """Return for each row the best rival, counted from 1, or 0 where the row costs nothing."""
@@ -284,7 +284,7 @@ class Perceptron(Margin, name="perceptron"):
 
 def _margin(z: Float, t: Float) -> Float:
     if z.shape[1] == 1:
-        return (t * z)[:, 0]  # type: ignore[no-any-return]
+        return (t * z)[:, 0]
     return np.where(t > 0, z, -np.inf).max(axis=1) - np.where(t > 0, -np.inf, z).max(axis=1)  # type: ignore[no-any-return]
 
 
