@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 
 import numpy as np
@@ -98,7 +98,13 @@ class Learner:
         return sum(r.penalty(self.network.theta, self.decayed) for r in self.regularizers)
 
 
-def train_step(learner: Learner, batch: Batch, lr: float, outputs: Float | None = None) -> float:
+def train_step(
+    learner: Learner,
+    batch: Batch,
+    lr: float,
+    outputs: Float | None = None,
+    look: Callable[[Float], None] | None = None,
+) -> float:
     """Take one step of training and return the norm of the gradient before clipping.
 
     gradient of the loss -> plus penalties -> norm -> clip -> optimizer -> constraints
@@ -111,6 +117,8 @@ def train_step(learner: Learner, batch: Batch, lr: float, outputs: Float | None 
         Learning rate of this step.
     outputs : array (B, K) or None
         Receives the network's outputs on the batch, in training mode, before the step.
+    look : callable or None
+        Shown the gradient of the loss before penalties and clipping; it must leave it as it is.
 
     Raises
     ------
@@ -122,6 +130,8 @@ def train_step(learner: Learner, batch: Batch, lr: float, outputs: Float | None 
         np.copyto(learner.state_before, learner.network.state)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found by the norm, and told once
         grad = learner.gradient(batch, outputs)
+        if look is not None:
+            look(grad)
         for regularizer in learner.regularizers:
             regularizer.add_gradient(theta, grad, decayed, slots.scratch)
         norm = global_norm(grad)
