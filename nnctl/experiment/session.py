@@ -18,7 +18,7 @@ from nnctl.experiment.saving import restore_training, save_best, save_training
 from nnctl.runs.environment import environment
 from nnctl.runs.store import Run
 from nnctl.spec.load import LoadedSpec, load_spec, resolved_data, resolved_text
-from nnctl.train.loop import Epoch, Pause, fit
+from nnctl.train.loop import Epoch, Pause, Training, fit
 from nnctl.train.step import NotFinite, first_not_finite
 
 __all__ = ["CHECKPOINT_SECONDS", "Session", "data_hash", "train_spec"]
@@ -140,7 +140,7 @@ class Session:
         def pause_due() -> bool:
             return signal() is not None or monotonic() - self._saved_at > CHECKPOINT_SECONDS
 
-        events = fit(
+        training = Training(
             self.learner,
             self.batches,
             self.experiment.judge,
@@ -148,10 +148,9 @@ class Session:
             self.validation,
             self.plan,
             self.progress,
-            pause_due,
         )
         try:
-            for event in events:
+            for event in fit(training, pause_due):
                 if isinstance(event, Pause):
                     self._save()
                     self._stop_if_asked(signal())

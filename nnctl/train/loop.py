@@ -18,7 +18,7 @@ from nnctl.train.evaluate import Examples, Judge
 from nnctl.train.step import Learner, NotFinite, train_step
 from nnctl.train.stopping import Patience
 
-__all__ = ["Epoch", "Pause", "Plan", "Progress", "Snapshot", "fit"]
+__all__ = ["Epoch", "Pause", "Plan", "Progress", "Snapshot", "Training", "fit"]
 
 
 @dataclass(frozen=True)
@@ -138,32 +138,42 @@ class Progress:
         np.copyto(self.best.state, network.state)
 
 
-def fit(
-    learner: Learner,
-    batches: Batches,
-    judge: Judge,
-    train: Examples,
-    validation: Examples | None,
-    plan: Plan,
-    progress: Progress,
-    pause_due: Callable[[], bool] = lambda: False,
-) -> Iterator[Epoch | Pause]:
-    """Train and yield an `Epoch` after each, and a `Pause` between two steps whenever `pause_due` says so.
-
-    At a `Pause` the caller may save `learner` and `progress`, and go on or close the generator; a training that is
-    taken up from what was saved ends with the same bits. `progress.reason` says at the end why it stopped.
+@dataclass(frozen=True)
+class Training:
+    """A training under way: who learns from what, by which plan, how it is judged, and how far it has come.
 
     Parameters
     ----------
     learner : Learner
     batches : Batches
-        The training part.
+        The training part in minibatches.
     judge : Judge
     train, validation : Examples
         The training part in its own order, and what is measured after each epoch, or None.
     plan : Plan
     progress : Progress
         Fresh, or as it was saved.
+    """
+
+    learner: Learner
+    batches: Batches
+    judge: Judge
+    train: Examples
+    validation: Examples | None
+    plan: Plan
+    progress: Progress
+
+
+def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> Iterator[Epoch | Pause]:
+    """Train and yield an `Epoch` after each, and a `Pause` between two steps whenever `pause_due` says so.
+
+    At a `Pause` the caller may save the learner and the progress, and go on or close the generator; a training that is
+    taken up from what was saved ends with the same bits. ``progress.reason`` says at the end why it stopped.
+
+    Parameters
+    ----------
+    training : Training
+        Its learner and its progress are changed.
     pause_due : callable
         Asked before every step, so it must be cheap.
 
@@ -172,6 +182,7 @@ def fit(
     NotFinite
         At the first gradient or training loss that is not finite.
     """
+    learner, batches, plan, progress = training.learner, training.batches, training.plan, training.progress
     clock = Clock(total_steps=plan.steps, steps_per_epoch=len(batches))
     lr_at, base, outputs = plan.schedule.lr_at, learner.optimizer.lr, progress.outputs
     while learner.step < plan.steps and not progress.patience.exhausted:
@@ -187,23 +198,17 @@ def fit(
             if learner.step == plan.steps:
                 break
         speed = sitting.rows_per_second(batch.stop)
-        metrics = _measure(learner, batches, judge, train, validation, plan, progress)
+        metrics = _measure(training)
         if not isfinite(metrics["train_loss"]):
             raise NotFinite(f"the training loss of epoch {progress.epoch + 1} is not finite", learner.step, batch)
         progress.seconds += sitting.lap()
-        yield _close_epoch(learner, plan, progress, metrics, speed)
+        yield _close_epoch(training, metrics, speed)
     progress.reason = "early stopping" if progress.patience.exhausted else "all steps done"
 
 
-def _measure(
-    learner: Learner,
-    batches: Batches,
-    judge: Judge,
-    train: Examples,
-    validation: Examples | None,
-    plan: Plan,
-    progress: Progress,
-) -> dict[str, float]:
+def _measure(training: Training) -> dict[str, float]:
+    """Return the figures of the epoch under way, at its end."""
+    batches, train, plan, progress = training.batches, training.train, training.plan, training.progress
     rows = batches.bounds[progress.batch - 1][1]
     t, w = batches.targets()
     order = batches.order(progress.epoch)[:rows]
@@ -214,16 +219,17 @@ def _measure(
         None if w is None else w[:rows],
         None if train.sample_weight is None else train.sample_weight[order],
     )
-    found = judge.outputs(progress.outputs[:rows], seen)
+    found = training.judge.outputs(progress.outputs[:rows], seen)
     metrics = {f"train_{name}": value for name, value in found.items()}
-    last = learner.step == plan.steps
-    if validation is not None and (last or (progress.epoch + 1) % plan.evaluate_every == 0):
-        found = judge.network(learner.network, validation)
+    last = training.learner.step == plan.steps
+    if training.validation is not None and (last or (progress.epoch + 1) % plan.evaluate_every == 0):
+        found = training.judge.network(training.learner.network, training.validation)
         metrics |= {f"val_{name}": value for name, value in found.items()}
     return metrics
 
 
-def _close_epoch(learner: Learner, plan: Plan, progress: Progress, metrics: dict[str, float], speed: float) -> Epoch:
+def _close_epoch(training: Training, metrics: dict[str, float], speed: float) -> Epoch:
+    learner, plan, progress = training.learner, training.plan, training.progress
     best = False
     if plan.monitor in metrics:
         progress.history.append(metrics[plan.monitor])

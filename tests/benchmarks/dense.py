@@ -35,7 +35,7 @@ from nnctl.nn.network import Network
 from nnctl.optim.gradients import Clip, Regularizer
 from nnctl.optim.optimizers import Optimizer
 from nnctl.train.evaluate import Examples, Judge
-from nnctl.train.loop import Plan, Progress, fit
+from nnctl.train.loop import Plan, Progress, Training, fit
 from nnctl.train.step import Learner
 from nnctl.train.stopping import Patience
 
@@ -114,7 +114,7 @@ def ours(task: Task, x: np.ndarray, y: np.ndarray, threads: int) -> Contestant:
         set_blas_threads(chosen)
         plan = Plan(learner.step + steps, monitor="train_loss")
         started = time.perf_counter()
-        for _ in fit(learner, batches, Judge(loss), examples, None, plan, progress):
+        for _ in fit(Training(learner, batches, Judge(loss), examples, None, plan, progress)):
             pass
         seconds = (time.perf_counter() - started) / steps
         train.loss = loss.value(network.predict(x[:JUDGED]), t[:JUDGED], None, len(x[:JUDGED]))  # type: ignore[attr-defined]
