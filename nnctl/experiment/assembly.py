@@ -20,7 +20,7 @@ from nnctl.nn.losses import Loss, fuse
 from nnctl.nn.network import EVALUATION_ROWS, Network
 from nnctl.nn.team import Team, replicas_for
 from nnctl.spec.load import LoadedSpec
-from nnctl.spec.model import Spec
+from nnctl.spec.model import DEFAULT_EPOCHS, Spec
 from nnctl.train.evaluate import Examples, Judge
 from nnctl.train.loop import Plan, Progress
 from nnctl.train.metrics import Metric
@@ -29,7 +29,6 @@ from nnctl.train.stopping import Patience
 
 __all__ = ["Experiment", "Memory", "blas_threads", "lay_out", "set_blas_threads"]
 
-DEFAULT_EPOCHS = 50
 THREADED_FLOP = 15e6
 """From this many floating point operations in its largest product on, a network gains from a second BLAS thread."""
 

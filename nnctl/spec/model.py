@@ -19,7 +19,10 @@ from nnctl.optim.optimizers import Adam, Optimizer
 from nnctl.optim.schedules import Constant, Schedule
 from nnctl.train.metrics import Metric
 
-__all__ = ["Data", "EarlyStopping", "Spec", "Training"]
+__all__ = ["DEFAULT_EPOCHS", "Data", "EarlyStopping", "Spec", "Training"]
+
+DEFAULT_EPOCHS = 50
+"""Where a spec says neither epochs nor steps."""
 
 
 class Data(Schema):
