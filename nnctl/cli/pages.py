@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from nnctl.core.finding import Rule
     from nnctl.spec.reference import FieldEntry, Page
 
 __all__ = ["Pages"]
@@ -36,13 +37,17 @@ class Pages:
         assert isinstance(self.console.file, StringIO)
         return "\n".join(line.rstrip() for line in self.console.file.getvalue().splitlines())
 
-    def contents(self, entries: Iterable[tuple[str, str, list[tuple[str, str]]]]) -> None:
-        """Put down everything that there is a page about."""
-        for word, about, rows in entries:
+    def contents(
+        self, entries: Iterable[tuple[str, str, list[tuple[str, str]]]], rules: Iterable[tuple[str, str]]
+    ) -> None:
+        """Put down everything that there is a page about: what a spec can say, and what the checks find."""
+        for word, about, rows in [*entries, ("rules", "What the checks can find to be wrong.", rules)]:
             self._heading(word, about)
             self._pairs(rows)
             self.console.print()
-        self.console.print(Text("More on each: nnctl explain NAME, such as adam, training, data.split, adam.beta1."))
+        self.console.print(
+            Text("More on each: nnctl explain NAME, such as adam, training, data.split, adam.beta1, dead-units.")
+        )
 
     def page(self, page: Page) -> None:
         """Put down one page."""
@@ -66,6 +71,21 @@ class Pages:
         if page.elsewhere:
             self._section("Elsewhere called")
             self._indented(Text(", ".join(page.elsewhere)))
+
+    def page_of_rule(self, rule: Rule) -> None:
+        """Put down the page of something that a check can find."""
+        self._heading(f"rule {rule.id}")
+        self.console.print()
+        self._prose(rule.about)
+        for title, text in (
+            ("Why", rule.why),
+            ("Threshold", rule.threshold),
+            ("What to do", rule.fix),
+            ("Source", rule.source),
+        ):
+            if text:
+                self._section(title)
+                self._indented(Text(_joined(text)))
 
     def rule(self) -> None:
         """Part two pages."""
