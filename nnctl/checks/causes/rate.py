@@ -1,0 +1,99 @@
+"""Causes in the learning rate, read off the ladder; and numbers that overflow at any rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nnctl.checks.causes.evidence import Evidence
+from nnctl.core.finding import Finding, Rule
+
+__all__ = ["not_finite", "rate_too_high", "rate_too_low"]
+
+NOT_FINITE = Rule(
+    id="overfit-not-finite",
+    about="Numbers overflow at every learning rate that was tried.",
+    why="Where even a thousandth of the learning rate ends in infinite or undefined numbers, not the steps are to "
+    "blame but what they start from: weights or inputs so large that sums leave the range of float32 (3e38), or a "
+    "loss whose gradient does.",
+    threshold="",
+    fix="Scale inputs and targets, take an init such as he_normal, and put layer_norm between the layers if there are "
+    "many of them.",
+)
+
+RATE_TOO_HIGH = Rule(
+    id="overfit-lr-too-high",
+    about="The batch is learned with a lower learning rate and not with the spec's.",
+    why="A step goes in the direction in which the loss falls here; too long a step lands where it is higher. The loss "
+    "then jumps about, or grows until the numbers overflow. Relu units may be thrown where they are zero for ever.",
+    threshold="fails at the spec's rate and passes at a hundredth or less, or at a tenth where the spec's goes less "
+    "than nine tenths of the way",
+    fix="Lower optimizer.lr. The range test shows how far: nnctl lr-find.",
+)
+
+RATE_TOO_LOW = Rule(
+    id="overfit-lr-too-low",
+    about="The batch is learned with a higher learning rate or more steps, and not with the spec's.",
+    why="Sixteen rows should take no more than a few hundred steps. Where the loss still falls after a thousand, each "
+    "step is too short, and a whole data set would take for ever.",
+    threshold="passes at a hundred times the spec's rate or more, or at ten times where the spec's goes less than nine "
+    "tenths of the way; or still falls by 5 % in the last tenth of the steps",
+    fix="Raise optimizer.lr. The range test shows how far: nnctl lr-find.",
+)
+
+
+def not_finite(evidence: Evidence) -> Iterator[Finding]:
+    """Overflow at every rate."""
+    if all(rung.outcome == "diverged" for rung in evidence.rungs):
+        own = evidence.own
+        yield evidence.blame(
+            NOT_FINITE,
+            f"all {len(evidence.rungs)} learning rates from {min(r.lr for r in evidence.rungs):.3g} to "
+            f"{max(r.lr for r in evidence.rungs):.3g} end in numbers that are not finite; with the spec's at step "
+            f"{own.steps}, first in {own.culprit}. The first loss is {own.losses[0]:.4g}.",
+            where=own.culprit,
+            value=float(own.steps),
+        )
+
+
+def rate_too_high(evidence: Evidence) -> Iterator[Finding]:
+    """Only a lower rate learns the batch."""
+    own, learned = evidence.own, evidence.learned
+    if learned is None or learned.factor >= 1:
+        return
+    if own.outcome == "diverged":
+        said = f"the numbers overflow at step {own.steps}"
+    else:
+        said = f"the loss is {own.last:.4g} after {own.steps} steps, from {own.losses[0]:.4g}"
+    yield evidence.blame(
+        RATE_TOO_HIGH,
+        f"with the spec's lr of {own.lr:.3g} {said}; with {learned.lr:.3g} the batch is learned in {learned.steps} "
+        f"steps.",
+        fix=f"Set optimizer.lr to {learned.lr:.3g}, or look for the best one: nnctl lr-find.",
+        where="optimizer.lr",
+        value=own.lr,
+        threshold=learned.lr,
+    )
+
+
+def rate_too_low(evidence: Evidence) -> Iterator[Finding]:
+    """Only a higher rate learns the batch, or more steps would."""
+    own, learned, best = evidence.own, evidence.learned, evidence.best
+    if learned is not None and learned.factor > 1:
+        yield evidence.blame(
+            RATE_TOO_LOW,
+            f"with the spec's lr of {own.lr:.3g} the loss goes from {own.losses[0]:.4g} to {own.last:.4g} in "
+            f"{own.steps} steps; with {learned.lr:.3g} the batch is learned in {learned.steps}.",
+            fix=f"Set optimizer.lr to {learned.lr:.3g}, or look for the best one: nnctl lr-find.",
+            where="optimizer.lr",
+            value=own.lr,
+            threshold=learned.lr,
+        )
+    elif learned is None and evidence.on_its_way:
+        yield evidence.blame(
+            RATE_TOO_LOW,
+            f"at the best rate, {best.lr:.3g}, the loss is still falling: {best.before_last:.4g} to {best.last:.4g} in "
+            f"the last tenth of {best.steps} steps.",
+            fix=f"Try more steps: nnctl overfit-batch --steps {5 * best.steps}. And look at the rate: nnctl lr-find.",
+            where="optimizer.lr",
+            value=own.lr,
+        )

@@ -1,0 +1,120 @@
+"""A frozen batch: a few training rows, and the experiment with all that would keep it from learning them by heart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnctl.core.arrays import Array
+from nnctl.core.random import stream
+from nnctl.data.batches import Batch
+from nnctl.data.dataset import Split
+from nnctl.experiment.assembly import Experiment
+from nnctl.nn.dropout import Dropout
+from nnctl.nn.layer import Layer
+from nnctl.nn.loss import Classification
+from nnctl.optim.schedules import Constant
+
+__all__ = ["FrozenBatch", "bare", "choose"]
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenBatch:
+    """One batch that is trained on again and again.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Without dropout, penalties and the like.
+    batch : Batch
+    y : array (B,) or (B, K)
+        Class indices, or targets in their own units.
+    rows : int array (B,)
+        Where the rows stand in the source, counted from 0.
+    switched_off : tuple of str
+        What the spec has and this experiment has not.
+    """
+
+    experiment: Experiment
+    batch: Batch
+    y: Array
+    rows: Array
+    switched_off: tuple[str, ...]
+
+    @classmethod
+    def of(cls, experiment: Experiment, size: int) -> FrozenBatch:
+        """Choose at most `size` training rows of an experiment."""
+        train = experiment.data.train
+        chosen = choose(train.y, size, experiment.spec.seed)
+        bared, switched_off = bare(experiment, len(chosen))
+        examples = bared.examples(Split(train.x[chosen], train.y[chosen], None, train.rows[chosen]))
+        batch = Batch(examples.x, examples.t, None, 0, len(chosen))
+        return cls(bared, batch, examples.y, train.rows[chosen], switched_off)
+
+
+def choose(y: Array, size: int, seed: int) -> Array:
+    """Return the places of `size` rows, in rising order: by chance, and so that the targets are covered.
+
+    Class indices (N,) are taken in turn, one of each class, then a second one; targets (N, K) are cut into `size` parts
+    of equal count by their first column, with one row from each.
+    """
+    chance = stream(seed, "overfit-batch")
+    order = chance.permutation(len(y))
+    size = min(size, len(y))
+    if y.dtype.kind == "i":
+        turn = np.empty(len(y), np.int64)
+        for k in np.unique(y):
+            of_class = y[order] == k
+            turn[of_class] = np.arange(np.count_nonzero(of_class))
+        return np.sort(order[np.argsort(turn, kind="stable")[:size]])
+    rising = order[np.argsort(y[order, 0], kind="stable")]
+    return np.sort([chance.choice(part) for part in np.array_split(rising, size)])
+
+
+def bare(experiment: Experiment, size: int) -> tuple[Experiment, tuple[str, ...]]:
+    """Return an experiment for one batch of `size` rows that nothing keeps from overfitting, and what was taken away.
+
+    Dropout stays in its place with rate 0, because the names of the other layers, and with them their initial weights,
+    depend on what stands before. Clipping stays, and so does label smoothing, which is in the targets and the floor.
+    """
+    spec = experiment.spec
+    off: list[str] = []
+    changes: dict[str, Any] = {"training": spec.training.model_copy(update={"batch_size": size, "accumulate": 1})}
+
+    if any(isinstance(row.layer, Dropout) and row.layer.rate for row in experiment.layout.rows):
+        changes["architecture"] = tuple(map(_without_dropout, spec.architecture))
+        off.append("dropout")
+    if spec.regularizers:
+        off += [regularizer.name for regularizer in spec.regularizers]
+        changes["regularizers"] = ()
+    if getattr(spec.optimizer, "weight_decay", 0):
+        off.append("weight decay")
+        changes["optimizer"] = spec.optimizer.model_copy(update={"weight_decay": 0.0})
+    if spec.early_stopping is not None:
+        off.append("early stopping")
+        changes["early_stopping"] = None
+    if spec.schedule != Constant():
+        off.append(f"the schedule {spec.schedule.name}")
+        changes["schedule"] = Constant()
+    if isinstance(spec.loss, Classification) and spec.loss.class_weight is not None:
+        off.append("class weights")
+        changes["loss"] = spec.loss.model_copy(update={"class_weight": None})
+    if experiment.data.train.weight is not None:
+        off.append("the weights of rows")
+    if spec.training.accumulate > 1:
+        off.append("accumulation of gradients")
+    return experiment.variant(**changes), tuple(off)
+
+
+def _without_dropout(layer: Layer) -> Layer:
+    """Return a layer whose dropout, or that of any layer within it, has rate 0."""
+    if isinstance(layer, Dropout):
+        return layer.model_copy(update={"rate": 0.0})
+    within = {
+        name: tuple(map(_without_dropout, value))
+        for name, value in layer
+        if isinstance(value, tuple) and all(isinstance(part, Layer) for part in value)
+    }
+    return layer.model_copy(update=within) if within else layer
