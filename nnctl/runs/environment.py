@@ -42,8 +42,12 @@ def environment() -> dict[str, Any]:
 
 
 def _blas() -> str:
+    """Return which BLAS it is, and for which CPU its kernels are: they differ in speed by two, and in bits."""
+    from threadpoolctl import threadpool_info  # noqa: PLC0415 - 18 ms, spent already where a network trains
+
     build = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return f"{build['name']} {build['version']}"
+    kernels = next((lib.get("architecture") for lib in threadpool_info() if lib["user_api"] == "blas"), None)
+    return f"{build['name']} {build['version']}" + (f", kernels for {kernels}" if kernels else "")
 
 
 def _cpu_model(path: Path = Path("/proc/cpuinfo")) -> str | None:

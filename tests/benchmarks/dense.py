@@ -10,11 +10,16 @@ fast result that computes something else is an error.
 
 Everybody may use the same number of threads. nnctl decides by its own fixed rule how many of them it gives to BLAS, as
 it does in every run; scikit-learn and PyTorch use them all.
+
+OpenBLAS picks its kernels by the CPU. Where OPENBLAS_CORETYPE names others, as some container images do, products take
+up to twice as long for NumPy and scikit-learn and not for PyTorch, which brings a BLAS of its own: the first line says
+which kernels they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 import warnings
@@ -34,6 +39,7 @@ from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network
 from nnctl.optim.gradients import Clip, Regularizer
 from nnctl.optim.optimizers import Optimizer
+from nnctl.runs.environment import environment
 from nnctl.train.evaluate import Examples, Judge
 from nnctl.train.loop import Plan, Progress, Training, fit
 from nnctl.train.step import Learner
@@ -249,9 +255,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="per contestant and repeat")
     arguments = parser.parse_args()
     print(
-        f"Python {sys.version.split()[0]}, NumPy {np.__version__}, {cores()} cores, {arguments.threads} threads; "
-        "x = peer / nnctl"
+        f"Python {sys.version.split()[0]}, NumPy {np.__version__}, {environment()['blas']}, {cores()} cores, "
+        f"{arguments.threads} threads; x = peer / nnctl"
     )
+    if "OPENBLAS_CORETYPE" in os.environ:
+        print(f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} is set: these are not the CPU's own kernels.")
     for name in arguments.tasks:
         measure(name, TASKS[name], arguments.threads, arguments.repeats, arguments.seconds)
 

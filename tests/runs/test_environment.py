@@ -1,7 +1,9 @@
 """What is recorded of the machine, from the files that say it."""
 
 import json
+import os
 import subprocess
+import sys
 import time
 
 import pytest
@@ -24,6 +26,17 @@ def test_the_version_is_the_one_that_is_installed():
     import importlib.metadata
 
     assert environment()["nnctl"] == importlib.metadata.version("nnctl")
+
+
+def test_the_kernels_of_blas_are_named_and_are_those_asked_for():
+    said = subprocess.run(
+        [sys.executable, "-c", "from nnctl.runs.environment import environment; print(environment()['blas'])"],
+        env={**os.environ, "OPENBLAS_CORETYPE": "Haswell"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "kernels for Haswell" in said or "openblas" not in said
 
 
 def test_the_threads_are_those_asked_of_blas(monkeypatch):
