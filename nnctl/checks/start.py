@@ -1,0 +1,151 @@
+"""The loss of a fresh network against what it should be: that of somebody who knows nothing of the inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnctl.core.arrays import Float
+from nnctl.core.finding import Finding, Report, Rule, Tell, silent
+from nnctl.data.batches import Batch
+from nnctl.experiment.assembly import Experiment
+from nnctl.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
+from nnctl.train.evaluate import Examples
+
+__all__ = ["check_start"]
+
+ROWS = 2048
+"""Rows that are looked at; the loss of a fresh network is known well enough from them."""
+NEAR = 0.1
+ABOVE = {"classification": (2.5, 25.0), "regression": (5.0, 50.0)}
+"""From how many times the reference on it warns, and fails."""
+OFF_CENTRE = 1.5
+
+START = Rule(
+    "loss-at-start",
+    "A fresh network does not lose what somebody who knows nothing would.",
+    "Before it has seen a row, a network cannot know more than that: with K classes each has probability 1/K, which "
+    "costs log K (log 2 for two classes), with class weights and label smoothing too; a regression can say the mean, "
+    "which costs the variance of the targets with mse. Random weights give outputs that differ a little, which costs "
+    "something more: about half as much again for classes, up to three times as much for a regression. A loss far "
+    "above says that the first outputs are wild: inputs that are not scaled, weights too large, targets far from 0. A "
+    "loss below says that something gives the answer away, or that loss and labels do not belong together.",
+    f"As it should be within {NEAR:.0%} of the reference; a pass with a remark up to {ABOVE['classification'][0]:g} "
+    f"times for classes and {ABOVE['regression'][0]:g} times for a regression, then a warning; a failure beyond "
+    f"{ABOVE['classification'][1]:g} and {ABOVE['regression'][1]:g} times. Warns more than {NEAR:.0%} below.",
+    "Look at the scaling of the inputs and at init first; for a regression at data.target_scaling.",
+    "Karpathy (2019), A recipe for training neural networks",
+)
+CENTRE = Rule(
+    "targets-off-centre",
+    "The targets lie far to one side of 0, where a fresh network's outputs are.",
+    "The first thing that the network has to learn then is a constant, through a bias that starts at 0 and moves by "
+    "small steps; until it is there, gradients are large and say nothing of the inputs.",
+    f"The mean of the targets over their spread, in the units that the loss sees: warns beyond {OFF_CENTRE:g}.",
+    "Write 'target_scaling: standard' below data.",
+    "Bishop (1995), Neural networks for pattern recognition, section 8.2",
+)
+
+
+def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
+    """Return how the loss of a fresh network compares with what it should be.
+
+    The loss is taken in training mode, as the first step of a training has it, without penalties. For classes the
+    reference is the loss with all scores equal, for a regression that of the mean of the targets (mse: their
+    variance).
+
+    Parameters
+    ----------
+    experiment : Experiment
+    tell : callable
+
+    Returns
+    -------
+    Report
+        Figures: ``loss``, ``reference``, ``expected`` (the reference in words), ``ratio``, ``spread`` (standard
+        deviation of the outputs), ``target_mean``, ``target_spread``.
+    """
+    tell(0.0, "the loss at the start")
+    examples = experiment.examples(experiment.data.train)
+    z = _first_outputs(experiment, examples)
+    t, w = examples.t[: len(z)], None if examples.w is None else examples.w[: len(z)]
+    total = len(z) if w is None else float(w.sum())
+    with np.errstate(all="ignore"):
+        loss = experiment.loss.value(z, t, w, total)
+        reference = experiment.loss.value(_knows_nothing(experiment.loss, t), t, w, total)
+        spread = float(np.std(z, axis=0, dtype=np.float64).mean())
+    figures: dict[str, Any] = {
+        "loss": loss,
+        "reference": reference,
+        "expected": _expected(experiment.loss, t.shape[1]),
+        "ratio": loss / reference if reference > 0 else None,
+        "spread": spread,
+    }
+    findings = [_judged(experiment.loss, figures)]
+    if experiment.loss.task == "regression":
+        mean, deviation = t.mean(0, dtype=np.float64), t.std(0, dtype=np.float64)
+        k = int(np.argmax(np.abs(mean) / np.maximum(deviation, 1e-12)))
+        figures |= {"target_mean": float(mean[k]), "target_spread": float(deviation[k])}
+        findings.insert(0, _centred(figures))
+    return Report("start", findings[-1].message, tuple(findings), figures)
+
+
+def _first_outputs(experiment: Experiment, examples: Examples) -> Float:
+    learner = experiment.learner()
+    rows = min(len(examples.x), max(ROWS, experiment.batch_rows))
+    w = None if examples.w is None else examples.w[:rows]
+    outputs = np.empty((rows, experiment.outputs), learner.network.dtype)
+    with np.errstate(all="ignore"):
+        replica = learner.network.replica()
+        outputs[...] = replica.forward(Batch(examples.x[:rows], examples.t[:rows], w, 0, rows).x, training=True)
+    learner.team.close()
+    return outputs
+
+
+def _knows_nothing(loss: Loss, t: Float) -> Float:
+    """Return the outputs of somebody who does not look at the inputs: equal scores, or the mean of the targets."""
+    if loss.task == "classification":
+        return np.zeros_like(t)
+    return np.broadcast_to(t.mean(0, dtype=np.float64), t.shape).astype(t.dtype)
+
+
+def _expected(loss: Loss, outputs: int) -> str:
+    if isinstance(loss, CrossEntropy):
+        return f"log {outputs}"
+    if isinstance(loss, BinaryCrossEntropy):
+        return "log 2"
+    if loss.task == "classification":
+        return "the loss of equal scores"
+    return "the variance of the targets" if loss.name == "mse" else "the loss of the targets' mean"
+
+
+def _judged(loss: Loss, figures: dict[str, Any]) -> Finding:
+    measured, reference, expected = figures["loss"], figures["reference"], figures["expected"]
+    if not np.isfinite(measured):
+        return START.fail(f"the loss at the start is {measured}: the first outputs are not finite.", value=measured)
+    if reference <= 0:
+        return START.passed(f"the loss starts at {measured:.3g}.", value=measured)
+    ratio = measured / reference
+    warns, fails = ABOVE[loss.task]
+    against = f"the loss starts at {measured:.4g}, and {expected} is {reference:.4g}"
+    if abs(ratio - 1) <= NEAR:
+        return START.passed(f"{against}.", value=ratio, threshold=1 + NEAR)
+    if ratio < 1:
+        fix = "Look for a column that holds the target, and for labels that do not belong to the loss."
+        return START.warn(f"{against}: it cannot know that much.", fix=fix, value=ratio, threshold=1 - NEAR)
+    spread = f"the first outputs spread by {figures['spread']:.2g}"
+    if ratio <= warns:
+        return START.passed(f"{against}; {spread}, which costs that much.", value=ratio, threshold=warns)
+    judged = START.warn if ratio <= fails else START.fail
+    return judged(
+        f"{against}: {ratio:.3g} times as much. {spread[0].upper()}{spread[1:]}.", value=ratio, threshold=warns
+    )
+
+
+def _centred(figures: dict[str, Any]) -> Finding:
+    mean, spread = figures["target_mean"], figures["target_spread"]
+    ratio = abs(mean) / max(spread, 1e-12)
+    said = f"the targets lie around {mean:.3g} and spread by {spread:.3g}."
+    judged = CENTRE.passed if ratio <= OFF_CENTRE else CENTRE.warn
+    return judged(said, value=ratio, threshold=OFF_CENTRE)
