@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from math import hypot, sqrt
 from typing import Any
 
 import numpy as np
@@ -190,7 +191,7 @@ def _table(x: Array) -> Float:
 
 def _beats_linear(figures: dict[str, Any]) -> Finding:
     network, linear, metric = figures["network"], figures["linear"], figures["metric"]
-    error = float(np.hypot(*(_standard_error(metric, score, figures["rows"]) for score in (network, linear))))
+    error = hypot(*(_standard_error(metric, score, figures["rows"]) for score in (network, linear)))
     allowed = max(LEAST_GAP, 2 * error)
     said = f"{metric} {network:.3g} on the {figures['part']} part, and {linear:.3g} by a linear model."
     if network < linear - allowed:
@@ -203,4 +204,4 @@ def _standard_error(metric: str, score: float, rows: int) -> float:
     """Return the standard error of a share of rows; of r2 that for normal variables (Olkin and Finn, 1995)."""
     score = min(max(score, 0.0), 1.0)
     variance = score * (1 - score) if metric == "accuracy" else 4 * score * (1 - score) ** 2
-    return float(np.sqrt(variance / rows))
+    return sqrt(variance / rows)

@@ -138,9 +138,7 @@ def _judged(loss: Loss, figures: dict[str, Any]) -> Finding:
     if ratio <= warns:
         return START.passed(f"{against}; {spread}, which costs that much.", value=ratio, threshold=warns)
     judged = START.warn if ratio <= fails else START.fail
-    return judged(
-        f"{against}: {ratio:.3g} times as much. {spread[0].upper()}{spread[1:]}.", value=ratio, threshold=warns
-    )
+    return judged(f"{against}: {ratio:.3g} times as much; {spread}.", value=ratio, threshold=warns)
 
 
 def _centred(figures: dict[str, Any]) -> Finding:
