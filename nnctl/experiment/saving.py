@@ -18,6 +18,9 @@ from nnctl.train.step import Learner
 
 __all__ = ["load_weights", "restore_training", "save_best", "save_training"]
 
+_PLAIN = ("epoch", "batch", "norm_sum", "norm_max", "norm_median", "norm_jump", "seconds", "lr", "history")
+"""What is saved of the progress as it is."""
+
 
 def save_training(run: Run, learner: Learner, batches: Batches, progress: Progress) -> None:
     """Write ``checkpoints/last``: weights, optimizer memory, the best weights so far, and the epoch under way."""
@@ -29,13 +32,7 @@ def save_training(run: Run, learner: Learner, batches: Batches, progress: Progre
         tensors["epoch/outputs"] = progress.outputs[: batches.bounds[progress.batch - 1][1]]
     state = {
         "step": learner.step,
-        "epoch": progress.epoch,
-        "batch": progress.batch,
-        "norm_sum": progress.norm_sum,
-        "norm_max": progress.norm_max,
-        "seconds": progress.seconds,
-        "lr": progress.lr,
-        "history": progress.history,
+        **{name: getattr(progress, name) for name in _PLAIN},
         "patience_best": progress.patience.best,
         "patience_waited": progress.patience.waited,
         "best_epoch": None if progress.best is None else progress.best.epoch,
@@ -64,7 +61,7 @@ def restore_training(run: Run, learner: Learner, batches: Batches, progress: Pro
     load_weights(learner.network, tensors, run.name)
     learner.slots.restore({name[10:]: array for name, array in tensors.items() if name.startswith("optimizer/")})
     learner.step = state["step"]
-    for name in ("epoch", "batch", "norm_sum", "norm_max", "seconds", "lr", "history"):
+    for name in _PLAIN:
         setattr(progress, name, state[name])
     progress.patience = replace(progress.patience, best=state["patience_best"], waited=state["patience_waited"])
     if state["best_epoch"] is not None:

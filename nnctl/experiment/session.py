@@ -18,6 +18,8 @@ from nnctl.experiment.saving import restore_training, save_best, save_training
 from nnctl.runs.environment import environment
 from nnctl.runs.store import Run
 from nnctl.spec.load import LoadedSpec, load_spec, resolved_data, resolved_text
+from nnctl.train.flow import Probe, Sample
+from nnctl.train.health import Health
 from nnctl.train.loop import Epoch, Pause, Training, fit
 from nnctl.train.step import NotFinite, first_not_finite
 
@@ -51,6 +53,17 @@ class Session:
         self.plan = experiment.plan(self.batches)
         self.learner = experiment.learner()
         self.progress = experiment.progress(self.batches)
+        self.health = Health(experiment.layout, lr=self.learner.optimizer.lr, clipped=self.learner.clip is not None)
+        self.training = Training(
+            self.learner,
+            self.batches,
+            experiment.judge,
+            self.train,
+            self.validation,
+            self.plan,
+            self.progress,
+            Probe(self.learner, self.train),
+        )
         self.summary: dict[str, Any] = {}
         self._saved_at = monotonic()
         self.run = run()
@@ -134,26 +147,23 @@ class Session:
         if last.exists():
             restore_training(self.run, self.learner, self.batches, self.progress)
         self.run.records.truncate_after(self.progress.epoch)
+        self.run.samples.truncate_after(self.learner.step, by="step")
+        for record in self.run.samples.read():
+            self.health.judge(Sample.from_record(record))
         self.run.set_status("running")
 
     def _fit(self, signal: Callable[[], int | None]) -> Iterator[Epoch]:
         def pause_due() -> bool:
             return signal() is not None or monotonic() - self._saved_at > CHECKPOINT_SECONDS
 
-        training = Training(
-            self.learner,
-            self.batches,
-            self.experiment.judge,
-            self.train,
-            self.validation,
-            self.plan,
-            self.progress,
-        )
         try:
-            for event in fit(training, pause_due):
+            for event in fit(self.training, pause_due):
                 if isinstance(event, Pause):
                     self._save()
                     self._stop_if_asked(signal())
+                elif isinstance(event, Sample):
+                    self.run.samples.append(event.record())
+                    self.health.judge(event)
                 else:
                     self.run.append(event.record())
                     yield event
@@ -194,6 +204,7 @@ class Session:
         if self.progress.best is not None:
             save_best(self.run, self.learner.network, self.progress.best)
         self.run.records.sync()
+        self.run.samples.sync()
         self._saved_at = monotonic()
 
     # ------------------------------------------------------------------ the end
@@ -218,6 +229,7 @@ class Session:
             "metrics": {name: judge.network(network, part) for name, part in parts.items() if part is not None},
             "parameters": self.experiment.layout.size,
             "seconds": self.progress.seconds,
+            "findings": [finding.plain() for finding in self.health.findings],
         }
         self.run.set_status("done", summary=self.summary)
 

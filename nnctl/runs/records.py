@@ -1,4 +1,4 @@
-"""metrics.jsonl: one record an epoch, each a line of JSON, readable with `cat` while the run goes on."""
+"""metrics.jsonl and health.jsonl: a record an epoch or a step, each a line of JSON, readable while the run goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from nnctl.core.errors import DataError
 from nnctl.runs import atomic
@@ -62,9 +62,9 @@ class Records:
         *lines, _torn = raw.split(b"\n")
         return [self._record(line, number) for number, line in enumerate(lines, 1)]
 
-    def truncate_after(self, epoch: int) -> None:
-        """Keep the records up to and including an epoch, for a run that is taken up from there."""
-        kept = [record for record in self.read() if record["epoch"] <= epoch]
+    def truncate_after(self, last: int, by: Literal["epoch", "step"] = "epoch") -> None:
+        """Keep the records up to and including an epoch or a step, for a run that is taken up from there."""
+        kept = [record for record in self.read() if record.get(by, 0) <= last]
         atomic.replace(self.path, "".join(atomic.strict_json(record) + "\n" for record in kept).encode())
 
     def sync(self) -> None:

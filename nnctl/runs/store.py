@@ -4,10 +4,11 @@
     resolved.yaml                  with every default filled in
     run.json                       status, summary, environment, times
     metrics.jsonl                  one record an epoch
+    health.jsonl                   one record a step that was measured
     checkpoints/*.safetensors      weights and what else training needs to go on
     preprocessing.json, plots/     and what later steps add
 
-Every file but metrics.jsonl is replaced atomically (`nnctl.runs.atomic`).
+Every file but the two that grow is replaced atomically (`nnctl.runs.atomic`).
 """
 
 from __future__ import annotations
@@ -116,6 +117,11 @@ class Run(Folder):
     def records(self) -> Records:
         """Its metrics.jsonl."""
         return Records(self.path / "metrics.jsonl")
+
+    @property
+    def samples(self) -> Records:
+        """Its health.jsonl."""
+        return Records(self.path / "health.jsonl")
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Append one record to metrics.jsonl."""

@@ -15,10 +15,13 @@ from nnctl.nn.network import Network
 from nnctl.optim.clock import Clock
 from nnctl.optim.schedules import Constant, Schedule
 from nnctl.train.evaluate import Examples, Judge
+from nnctl.train.flow import Probe, Sample, is_sampled
 from nnctl.train.step import Learner, NotFinite, train_step
 from nnctl.train.stopping import Patience
 
 __all__ = ["Epoch", "Pause", "Plan", "Progress", "Snapshot", "Training", "fit"]
+
+_MEDIAN_STRIDE = 0.01
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,9 @@ class Progress:
     """How far a training has come: all that `fit` needs to go on, beside the learner.
 
     `batch` counts the batches done in the epoch that is under way; `outputs` holds what the network said to them.
+    `norm_median` is a running median of the gradient's norm: step t moves it by a factor 1 + 1/t, at least 1.01,
+    towards its norm (after Ma, Muthukrishnan and Sandler, 2013, arXiv:1407.1121). `norm_jump` is the largest norm since
+    the last `Sample`, in multiples of it.
     """
 
     patience: Patience
@@ -116,17 +122,31 @@ class Progress:
     batch: int = 0
     norm_sum: float = 0.0
     norm_max: float = 0.0
+    norm_median: float = 0.0
+    norm_jump: float = 0.0
     seconds: float = 0.0
     lr: float = 0.0
     history: list[float] = field(default_factory=list)
     best: Snapshot | None = None
     reason: str = ""
 
-    def count(self, norm: float) -> None:
-        """Note one more step with the norm of its gradient."""
+    def count(self, norm: float, step: int) -> None:
+        """Note that step number `step`, counted from 1, is done, and the norm of its gradient."""
         self.batch += 1
         self.norm_sum += norm
         self.norm_max = max(self.norm_max, norm)
+        median = self.norm_median
+        if median > 0:
+            self.norm_jump = max(self.norm_jump, norm / median)
+            stride = 1 + max(1 / step, _MEDIAN_STRIDE)
+            self.norm_median = median * stride if norm > median else median / stride
+        else:
+            self.norm_median = norm
+
+    def take_jump(self) -> float:
+        """Return `norm_jump` and begin anew."""
+        jump, self.norm_jump = self.norm_jump, 0.0
+        return jump
 
     def keep(self, network: Network) -> None:
         """Note the network's weights as the best so far."""
@@ -153,6 +173,8 @@ class Training:
     plan : Plan
     progress : Progress
         Fresh, or as it was saved.
+    probe : Probe or None
+        Measures a step now and then, and changes no bit.
     """
 
     learner: Learner
@@ -162,10 +184,13 @@ class Training:
     validation: Examples | None
     plan: Plan
     progress: Progress
+    probe: Probe | None = None
 
 
-def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> Iterator[Epoch | Pause]:
+def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> Iterator[Epoch | Pause | Sample]:
     """Train and yield an `Epoch` after each, and a `Pause` between two steps whenever `pause_due` says so.
+
+    With a probe, a `Sample` is yielded after every step that is measured.
 
     At a `Pause` the caller may save the learner and the progress, and go on or close the generator; a training that is
     taken up from what was saved ends with the same bits. ``progress.reason`` says at the end why it stopped.
@@ -183,6 +208,7 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
         At the first gradient or training loss that is not finite.
     """
     learner, batches, plan, progress = training.learner, training.batches, training.plan, training.progress
+    probe = training.probe
     clock = Clock(total_steps=plan.steps, steps_per_epoch=len(batches))
     lr_at, base, outputs = plan.schedule.lr_at, learner.optimizer.lr, progress.outputs
     while learner.step < plan.steps and not progress.patience.exhausted:
@@ -193,8 +219,12 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
                 yield Pause()
                 sitting.lap()
             progress.lr = lr_at(learner.step, base, clock, progress.history)
-            norm = train_step(learner, batch, progress.lr, outputs[batch.start : batch.stop])
-            progress.count(norm)
+            look = probe.look if probe is not None and is_sampled(learner.step + 1, plan.steps) else None
+            norm = train_step(learner, batch, progress.lr, outputs[batch.start : batch.stop], look)
+            progress.count(norm, learner.step)
+            if probe is not None and look is not None:
+                jump = progress.take_jump()
+                yield probe.sample(epoch=progress.epoch + 1, lr=progress.lr, grad_norm=norm, jump=jump)
             if learner.step == plan.steps:
                 break
         speed = sitting.rows_per_second(batch.stop)

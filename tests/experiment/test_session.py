@@ -68,6 +68,7 @@ def assert_same_end(run: Run, other: Run) -> None:
         for key in mine:
             assert mine[key].tobytes() == theirs[key].tobytes(), key
     assert records(run) == records(other)
+    assert run.samples.read() == other.samples.read()
     mine, theirs = (r.read_json("run.json")["summary"] for r in (run, other))
     assert {k: v for k, v in mine.items() if k != "seconds"} == {k: v for k, v in theirs.items() if k != "seconds"}
 
@@ -202,6 +203,7 @@ def test_the_run_directory_holds_what_it_should_and_no_pickle(whole):
         ".lock",
         "checkpoints/best.safetensors",
         "checkpoints/last.safetensors",
+        "health.jsonl",
         "metrics.jsonl",
         "preprocessing.json",
         "resolved.yaml",

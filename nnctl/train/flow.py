@@ -1,0 +1,231 @@
+"""Flow: what one step of training does to every tensor and every layer, measured at a few steps of a fixed schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from math import isfinite, nan, sqrt
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from nnctl.core.arrays import Array, Float, as_rows
+from nnctl.core.errors import DataError
+from nnctl.nn.activations import Sigmoid, Tanh
+from nnctl.nn.layer import Bound
+from nnctl.nn.layout import Layout, Slot
+from nnctl.nn.rectifiers import Relu
+from nnctl.train.evaluate import Examples
+from nnctl.train.step import Learner
+
+__all__ = ["FLAT", "ROWS", "Probe", "Sample", "is_sampled"]
+
+ROWS = 512
+"""Training rows on which units are looked at. A unit that answers to 1 % of the rows is then silent on all of them once
+in 170 cases; on a batch of 32 it would be in 7 of 10."""
+
+FLAT = 0.05
+"""A sigmoid or tanh is saturated where its slope is below this share of its steepest: |tanh x| > 0.975."""
+
+SPREAD = 16_384
+"""Of a larger tensor so many values are looked at, in rows spread evenly over it."""
+
+_EARLY = frozenset({1, 3, 10, 30, 100, 300})
+_EVERY = 500
+
+
+def is_sampled(step: int, steps: int) -> bool:
+    """Return whether a step, counted from 1, is measured: 1, 3, 10, 30, 100, 300, every 500th, and the last one."""
+    return step % _EVERY == 0 or step in _EARLY or step == steps
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was measured at one step. What could not be measured, or is not finite, is nan.
+
+    Parameters
+    ----------
+    step, epoch : int
+        The step, and the epoch it belongs to, counted from 1.
+    lr : float
+        Its learning rate.
+    loss : float
+        Of `rows` training rows after the step, in inference mode.
+    grad_norm : float
+        Norm of the whole gradient before clipping.
+    jump : float
+        The largest norm since the last sample, in multiples of the running median before it.
+    rows : int
+        Training rows, always the same ones, for `loss`, `dead` and `saturated`.
+    mean_grad : mapping of str to float
+        Mean absolute value of the gradient of the loss, by tensor; without penalties.
+    tensor_norm : mapping of str to float
+        Norm of that gradient, by tensor.
+    update_ratio : mapping of str to float
+        Norm of the change over norm of the values before it, by tensor; nan where all values were zero.
+    unchanged : tuple of str
+        Tensors that hold the same bits as before the first step.
+    dead : mapping of str to float
+        Share of the units that are zero for each of the rows, by relu layer.
+    saturated : mapping of str to float
+        Share of the outputs where the slope is under `FLAT` of the steepest, by sigmoid and tanh layer.
+    """
+
+    step: int
+    epoch: int
+    lr: float
+    loss: float
+    grad_norm: float
+    jump: float
+    rows: int
+    mean_grad: Mapping[str, float]
+    tensor_norm: Mapping[str, float]
+    update_ratio: Mapping[str, float]
+    unchanged: tuple[str, ...]
+    dead: Mapping[str, float]
+    saturated: Mapping[str, float]
+
+    def record(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Return the sample of a record; what JSON could not say is nan again.
+
+        Raises
+        ------
+        DataError
+            Where the record is another one.
+        """
+        wanted = {field.name for field in fields(cls)}
+        if record.keys() != wanted:
+            differing = ", ".join(sorted(wanted ^ record.keys()))
+            raise DataError(f"a record of health.jsonl is not one that nnctl wrote; it differs in {differing}.")
+        return cls(**{name: _restored(value) for name, value in record.items()})
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _restored(each) for name, each in value.items()}
+    return nan if value is None else tuple(value) if isinstance(value, list) else value
+
+
+class Probe:
+    """Measures what a step does: shown the gradient within it, and asked for a `Sample` after it.
+
+    It reads the network, and passes rows through a replica of its own, so that the training has the same bits with it
+    and without.
+
+    Parameters
+    ----------
+    learner : Learner
+        Before its first step, also where it is about to be brought to where a saved one stands: what never changes is
+        told by the weights it starts with.
+    train : Examples
+        The training part.
+    """
+
+    def __init__(self, learner: Learner, train: Examples) -> None:
+        network = learner.network
+        count = len(train.x)
+        rows = np.linspace(0, count - 1, min(count, ROWS)).round().astype(np.intp)
+        self._x, self._t = train.x[rows], train.t[rows]
+        self._w = None if train.w is None else train.w[rows]
+        self._learner = learner
+        self._replica = network.replica()
+        self._replica.now.watch = self._watch
+        self._entries = _Entries(network.layout)
+        self._start = self._entries.of(network.theta)
+        self._before = self._start
+        self._mean_grad: dict[str, float] = {}
+        self._tensor_norm: dict[str, float] = {}
+        self._dead: dict[str, float] = {}
+        self._saturated: dict[str, float] = {}
+
+    def look(self, grad: Float) -> None:
+        """Measure the gradient of the loss, and note the weights before the step."""
+        entries = self._entries
+        dtheta = entries.of(grad)
+        self._mean_grad = entries.named(entries.sums(np.abs(dtheta)) / entries.counts)
+        self._tensor_norm = entries.named(entries.norms(dtheta))
+        self._before = entries.of(self._learner.network.theta)
+
+    def sample(self, *, epoch: int, lr: float, grad_norm: float, jump: float) -> Sample:
+        """Return what the step came to that `look` was shown the gradient of."""
+        with np.errstate(all="ignore"):  # a diverging network is reported, not warned of
+            entries = self._entries
+            after = entries.of(self._learner.network.theta)
+            ratios = entries.norms(after - self._before) / entries.norms(self._before)
+            moved = entries.sums(after != self._start)
+            loss = self._loss()
+        return Sample(
+            step=self._learner.step,
+            epoch=epoch,
+            lr=lr,
+            loss=loss if isfinite(loss) else nan,
+            grad_norm=grad_norm,
+            jump=jump,
+            rows=len(self._x),
+            mean_grad=self._mean_grad,
+            tensor_norm=self._tensor_norm,
+            update_ratio=entries.named(ratios),
+            unchanged=tuple(name for name, count in zip(entries.names, moved, strict=True) if not count),
+            dead=dict(self._dead),
+            saturated=dict(self._saturated),
+        )
+
+    def _loss(self) -> float:
+        """Return the loss of the rows; on the way the units are looked at."""
+        z = self._replica.forward(self._x, training=False)
+        total = len(z) if self._w is None else float(np.sum(self._w, dtype=np.float64)) or 1.0
+        return self._learner.loss.value(z, self._t, self._w, total)
+
+    def _watch(self, bound: Bound, _direction: Literal["forward", "backward"], y: Float | None) -> None:
+        if y is None:
+            return
+        if isinstance(bound.layer, Relu):
+            self._dead[bound.ctx.path] = 1.0 - float(as_rows(y).any(axis=0).mean())
+        elif isinstance(bound.layer, Tanh):
+            self._saturated[bound.ctx.path] = float((np.abs(y) > _STEEP).mean())
+        elif isinstance(bound.layer, Sigmoid):
+            self._saturated[bound.ctx.path] = float((np.abs(2 * y - 1) > _STEEP).mean())
+
+
+_STEEP = sqrt(1 - FLAT)  # the slope of tanh is 1 - y², that of the sigmoid is (1 - (2y - 1)²) / 4
+
+
+class _Entries:
+    """Where the flat vectors are looked at: small tensors as a whole, of larger ones rows that are spread evenly."""
+
+    def __init__(self, layout: Layout) -> None:
+        trained = [slot for slot in layout.slots if slot.param.trainable]
+        picks = [_spread(slot) for slot in trained]
+        self.names = [slot.name for slot in trained]
+        self.counts = np.array([len(pick) for pick in picks], np.intp)
+        self._scale = np.sqrt([slot.param.size / len(pick) for slot, pick in zip(trained, picks, strict=True)])
+        self._starts = np.cumsum(self.counts) - self.counts
+        self._index = np.concatenate(picks) if self.counts.sum() < layout.size else slice(None)
+
+    def of(self, vector: Float) -> Array:
+        """Return a copy of the values looked at; in float64, where no square of a float32 is lost."""
+        return np.array(vector[self._index], np.float64)
+
+    def sums(self, values: Array) -> Array:
+        """Return the sum over each tensor."""
+        return np.add.reduceat(values, self._starts, dtype=np.float64)
+
+    def norms(self, values: Array) -> Array:
+        """Return the norm of each tensor, that of a large one estimated from the values looked at."""
+        return np.sqrt(self.sums(values * values)) * self._scale
+
+    def named(self, figures: Array) -> dict[str, float]:
+        """Return the figures by tensor, nan where one is not finite."""
+        return dict(zip(self.names, np.where(np.isfinite(figures), figures, nan).tolist(), strict=True))
+
+
+def _spread(slot: Slot) -> Array:
+    """Return the places in theta of a tensor, or of evenly spread rows of a large one."""
+    places = np.arange(slot.start, slot.stop).reshape(-1, slot.param.shape[-1])
+    rows = min(len(places), max(1, SPREAD // places.shape[1]))
+    return places[np.linspace(0, len(places) - 1, rows).round().astype(np.intp)].ravel()
