@@ -18,6 +18,8 @@ __all__ = ["check_start"]
 ROWS = 2048
 """Rows that are looked at; the loss of a fresh network is known well enough from them."""
 NEAR = 0.1
+LUCK = 0.5
+"""Random weights may happen to lie right; a loss below this share of the reference is no luck."""
 ABOVE = {"classification": (2.5, 25.0), "regression": (5.0, 50.0)}
 """From how many times the reference on it warns, and fails."""
 OFF_CENTRE = 1.5
@@ -33,7 +35,7 @@ START = Rule(
     "loss below says that something gives the answer away, or that loss and labels do not belong together.",
     f"As it should be within {NEAR:.0%} of the reference; a pass with a remark up to {ABOVE['classification'][0]:g} "
     f"times for classes and {ABOVE['regression'][0]:g} times for a regression, then a warning; a failure beyond "
-    f"{ABOVE['classification'][1]:g} and {ABOVE['regression'][1]:g} times. Warns more than {NEAR:.0%} below.",
+    f"{ABOVE['classification'][1]:g} and {ABOVE['regression'][1]:g} times. Warns below {LUCK:.0%}.",
     "Look at the scaling of the inputs and at init first; for a regression at data.target_scaling.",
     "Karpathy (2019), A recipe for training neural networks",
 )
@@ -131,10 +133,12 @@ def _judged(loss: Loss, figures: dict[str, Any]) -> Finding:
     against = f"the loss starts at {measured:.4g}, and {expected} is {reference:.4g}"
     if abs(ratio - 1) <= NEAR:
         return START.passed(f"{against}.", value=ratio, threshold=1 + NEAR)
-    if ratio < 1:
+    if ratio < LUCK:
         fix = "Look for a column that holds the target, and for labels that do not belong to the loss."
-        return START.warn(f"{against}: it cannot know that much.", fix=fix, value=ratio, threshold=1 - NEAR)
+        return START.warn(f"{against}: it cannot know that much.", fix=fix, value=ratio, threshold=LUCK)
     spread = f"the first outputs spread by {figures['spread']:.2g}"
+    if ratio < 1:
+        return START.passed(f"{against}: the first weights happen to lie right.", value=ratio, threshold=LUCK)
     if ratio <= warns:
         return START.passed(f"{against}; {spread}, which costs that much.", value=ratio, threshold=warns)
     judged = START.warn if ratio <= fails else START.fail
