@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from nnctl import __version__
-from nnctl.cli import explain, fetch, init, lint, overfit_batch, predict, schema, train, validate
+from nnctl.cli import data, explain, fetch, init, lint, overfit_batch, predict, schema, train, validate
 from nnctl.core.errors import Interrupted, NnctlError, SpecError
 
 __all__ = ["app", "main"]
@@ -39,6 +39,7 @@ app.command("fetch")(fetch.command)
 app.command("explain")(explain.command)
 app.command("schema")(schema.command)
 app.command("lint")(lint.command)
+app.command("data")(data.command)
 app.command("overfit-batch")(overfit_batch.command)
 
 

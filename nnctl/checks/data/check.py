@@ -1,0 +1,171 @@
+"""The whole look at the data, in the order in which its findings should be mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+from nnctl.checks.data.columns import (
+    columns_of,
+    hidden_missing_values,
+    identifiers,
+    missing_values,
+    non_finite_values,
+)
+from nnctl.checks.data.constant import constant_columns, measure_constant
+from nnctl.checks.data.drift import judge_drift, measure_drift
+from nnctl.checks.data.file import view_of_file
+from nnctl.checks.data.inputs import judge_inputs, measure_inputs
+from nnctl.checks.data.leaks import measure_leaks, target_leaks
+from nnctl.checks.data.order import judge_order, judge_validation, measure_order
+from nnctl.checks.data.rows import equal_rows, measure_rows
+from nnctl.checks.data.sheets import histograms, samples
+from nnctl.checks.data.targets import judge_classes, judge_values, measure_classes, measure_values
+from nnctl.checks.data.view import View, view_of, view_of_unusable
+from nnctl.core.errors import DataError
+from nnctl.core.finding import Finding, Report, Rule, Tell, Verdict, silent
+from nnctl.data.table import counted
+from nnctl.experiment.assembly import Experiment
+from nnctl.spec.load import LoadedSpec
+
+__all__ = ["check_data", "check_file", "check_unusable"]
+
+UNUSABLE = Rule(
+    "unusable-data",
+    about="No network can be trained on the data as they are.",
+    why="Some things cannot be repaired by guessing: a target that is missing, an input that is no number, a class "
+    "that the training part lacks, a column of texts that are all different. Training refuses them rather than to "
+    "make something up.",
+    threshold="",
+    fix="Do what the message says, then look again: nnctl data.",
+)
+
+
+def check_data(experiment: Experiment, tell: Tell = silent) -> Report:
+    """Look at the raw columns of an experiment's source and at what the network receives of them.
+
+    The raw rows are read again. Nothing is changed, and no random stream of the experiment is drawn from.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    tell : callable
+        Is told how far the check has come.
+
+    Raises
+    ------
+    DataError
+        The source can no longer be read.
+    """
+    tell(0.0, "reading the rows")
+    return _looked_at(view_of(experiment), experiment.data.notes, tell)
+
+
+def check_file(path: Path, tell: Tell = silent, target: str | None = None) -> Report:
+    """Look at a file for which there is no spec yet: at its columns, its rows and its targets.
+
+    Parameters
+    ----------
+    path : Path
+        A csv, tsv, parquet, npz or idx file.
+    tell : callable
+        Is told how far the check has come.
+    target : str, optional
+        The column to predict; left out, it is guessed as `nnctl init` does, and said so.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `view_of_file` does.
+    """
+    tell(0.0, "reading the file")
+    view, remarks = view_of_file(path, target)
+    return _looked_at(view, remarks, tell)
+
+
+def check_unusable(loaded: LoadedSpec, reason: DataError, tell: Tell = silent) -> Report:
+    """Look at the raw rows of a spec whose data were refused, for the reason given.
+
+    Raises
+    ------
+    DataError
+        They cannot even be read.
+    """
+    tell(0.0, "reading the rows")
+    return _looked_at(view_of_unusable(loaded), (), tell, [UNUSABLE.fail(str(reason), where="data")])
+
+
+def _looked_at(view: View, notes: Iterable[str], tell: Tell, known: Iterable[Finding] = ()) -> Report:
+    """Measure everything, then judge it."""
+    figures: dict[str, Any] = {
+        "rows": {name: len(rows) for name, rows in view.parts.items()} if view.data else {"all": len(view.table)},
+        "target": view.table.target,
+        "notes": list(notes),
+    }
+    tell(0.1, "columns")
+    figures["columns"] = columns_of(view)
+    figures["constant"] = measure_constant(view)
+    tell(0.3, "equal rows")
+    figures["equal_rows"] = measure_rows(view)
+    tell(0.5, "columns that give the target away")
+    figures["skills"] = measure_leaks(view)
+    figures["order"] = measure_order(view)
+    if view.y is not None:
+        figures["targets"] = measure_values(view) if view.classes is None else measure_classes(view)
+    if view.data is not None:
+        tell(0.7, "what the network receives")
+        figures["inputs"] = measure_inputs(view)
+        tell(0.8, "drift")
+        figures["drift"] = measure_drift(view)
+    findings = _in_order([*known, *_judged(view, figures)])
+    tell(0.95, "picture")
+    if view.image_shape is not None:
+        figures["samples"] = samples(view)
+    elif not view.is_grid:
+        figures["histograms"] = histograms(view, {finding.where for finding in findings})
+    return Report("data", _headline(view, findings), tuple(findings), figures)
+
+
+def _judged(view: View, figures: dict[str, Any]) -> Iterable[Finding]:
+    """Yield all findings, those first that make the others worthless."""
+    yield from non_finite_values(view, figures["columns"])
+    yield from target_leaks(view, figures["skills"])
+    yield from judge_order(view, figures["order"])
+    if view.classes is not None:
+        yield from judge_classes(view, figures["targets"])
+    yield from equal_rows(view, figures["equal_rows"])
+    if view.data is not None:
+        yield from judge_inputs(view, figures["inputs"])
+    if view.y is not None and view.classes is None:
+        yield from judge_values(figures["targets"])
+    yield from identifiers(view)
+    yield from hidden_missing_values(view)
+    yield from missing_values(view, figures["columns"])
+    yield from constant_columns(view, figures["constant"])
+    if view.data is not None:
+        yield from judge_drift(view, figures["drift"])
+        yield from judge_validation(view)
+
+
+def _in_order(findings: list[Finding]) -> list[Finding]:
+    order: tuple[Verdict, ...] = get_args(Verdict)
+    return sorted(findings, key=lambda finding: -order.index(finding.verdict))
+
+
+def _headline(view: View, findings: list[Finding]) -> str:
+    rows = counted(len(view.table), "row")
+    bad = [finding for finding in findings if finding.verdict != "pass"]
+    if not bad:
+        return f"nothing is wrong with these {rows}, as far as can be measured."
+    fails = sum(finding.verdict == "fail" for finding in bad)
+    said = f"{counted(fails, 'fault')} and {counted(len(bad) - fails, 'thing')} to look at"
+    said = (
+        said
+        if fails and len(bad) > fails
+        else counted(fails, "fault")
+        if fails
+        else f"{counted(len(bad), 'thing')} to look at"
+    )
+    place = f" ({bad[0].where})" if bad[0].where else ""
+    return f"{said} in {rows}; first: {bad[0].rule}{place}."

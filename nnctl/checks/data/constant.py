@@ -1,0 +1,85 @@
+"""Columns and pixels that have one value only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nnctl.checks.data.view import View
+from nnctl.core.arrays import Array
+from nnctl.core.finding import Finding, Rule
+from nnctl.data.table import counted
+
+__all__ = ["constant_columns", "measure_constant"]
+
+MANY_PIXELS = 0.5
+
+CONSTANT = Rule(
+    "constant-columns",
+    about="A column has the same value in all training rows.",
+    why="What never changes can tell nothing apart: its weights learn only what a bias learns already. It is harmless "
+    "as such, as at the margin of scanned digits; in a table it is mostly a column that was filtered by, or one that "
+    "was read wrong. If it changes in new rows, the network meets an input that it has never been trained on.",
+    threshold="Warns for a column of a table; for pictures where more than half of the pixels are constant. Fails "
+    "where no input ever changes.",
+    fix="Drop the column, `drop: [NAME]` in the source, or look at how it is read.",
+)
+
+
+def measure_constant(view: View) -> dict[str, Any]:
+    """Return which inputs have one value in the training part, and how many of these in the validation part too."""
+    if view.data is None:
+        names = [] if view.is_grid else [c.name for c in view.frame if c.drop_nulls().n_unique() <= 1]
+        constant = _one_value(_flat(np.asarray(view.table.x))) if view.is_grid else None
+        count = len(names) if constant is None else int(constant.sum())
+        width = len(view.frame.columns) if constant is None else len(constant)
+        return {"inputs": width, "train": count, "train_and_validation": count, "names": names}
+    train = view.inputs["train"]
+    constant = _one_value(train)
+    both = constant
+    if "validation" in view.inputs:
+        both = constant & (view.inputs["validation"] == train[0]).all(0)
+    names = [view.names[k] for k in np.flatnonzero(constant)]
+    return {
+        "inputs": len(view.names),
+        "train": int(constant.sum()),
+        "train_and_validation": int(both.sum()),
+        "names": names[:100],
+    }
+
+
+def _flat(x: Array) -> Array:
+    return x.reshape(len(x), -1)
+
+
+def _one_value(x: Array) -> Array:
+    return np.asarray(x.max(0) == x.min(0))
+
+
+def constant_columns(view: View, found: dict[str, Any]) -> Iterator[Finding]:
+    """Judge the inputs that have one value only."""
+    count, width = found["train"], found["inputs"]
+    rows = len(view.parts["train"])
+    what = "pixels" if view.image_shape else "values of a row" if view.is_grid else "columns"
+    if count == width:
+        yield CONSTANT.fail(f"no input ever changes: {width} of {width} have one value only.", value=count, threshold=0)
+    elif view.is_grid:
+        said = f"{count} of {width} {what} have one value in all {rows:,} {'training ' if view.data else ''}rows"
+        if "validation" in view.parts:
+            said += f", {found['train_and_validation']} of them in the validation rows as well"
+        if count > MANY_PIXELS * width:
+            yield CONSTANT.warn(f"{said}.", value=count / width, threshold=MANY_PIXELS)
+        else:
+            yield CONSTANT.passed(f"{said}.", value=count / width, threshold=MANY_PIXELS)
+    elif count:
+        names = ", ".join(found["names"][:5]) + (", ..." if count > 5 else "")
+        yield CONSTANT.warn(
+            f"{count} of {width} inputs {'has' if count == 1 else 'have'} one value in all {rows:,} rows: {names}.",
+            value=count,
+            threshold=0,
+            fix=CONSTANT.fix.replace("NAME", names),
+        )
+    else:
+        yield CONSTANT.passed(f"{counted(width, 'input')}, none of them with one value only.", value=0, threshold=0)
