@@ -1,0 +1,97 @@
+"""The columns of `nnctl compare`: which there are, what stands in them, and which matter most."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from nnctl.cli.columns import Column
+from nnctl.cli.words import cell, duration, number
+from nnctl.core.errors import UsageError
+from nnctl.runs.comparison import Comparison, Row
+from nnctl.runs.query import resolve
+
+__all__ = ["Fields"]
+
+
+class Fields:
+    """The columns of a comparison.
+
+    Parameters
+    ----------
+    found : Comparison
+    chosen : str, optional
+        Which columns to show beside the name, as keys with commas between them; by default all that tell something.
+
+    Raises
+    ------
+    UsageError
+        For a key that no run has.
+    """
+
+    def __init__(self, found: Comparison, chosen: str | None = None) -> None:
+        self.found = found
+        self.keys = ["name", *(self._standard() if chosen is None else self._asked(chosen))]
+
+    def columns(self) -> list[Column]:
+        """Return them with their cells as texts."""
+        return [
+            Column(
+                key,
+                [_text(key, self._value(row, key)) for row in self.found.rows],
+                worth=self._worth(key),
+                left=any(isinstance(self._value(row, key), str) for row in self.found.rows),
+                narrowest={"name": 24}.get(key, 16),
+            )
+            for key in self.keys
+        ]
+
+    def csv(self) -> str:
+        """Return them with all their digits."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.keys)
+        for row in self.found.rows:
+            values = [self._value(row, key) for key in self.keys]
+            writer.writerow([cell(value) if isinstance(value, str) else value for value in values])
+        return text.getvalue()
+
+    def _standard(self) -> list[str]:
+        found = self.found
+        losses = [name for name in ("val_loss", "train_loss") if name != found.metric and name in found.known]
+        figures = dict.fromkeys([found.metric, "epoch", *found.tests, *losses])
+        return [*figures, "parameters", "time", "seed", "status", *found.keys]
+
+    def _asked(self, chosen: str) -> list[str]:
+        words = [word.strip() for word in chosen.split(",") if word.strip()]
+        try:
+            keys = [resolve(word, self.found.known) for word in words] if self.found.rows else words
+        except UsageError as error:
+            raise UsageError(f"--columns: {error}") from None
+        return [key for key in keys if key != "name"]
+
+    def _value(self, row: Row, key: str) -> Any:
+        return row.value if key == self.found.metric else row.facts.get(key)
+
+    def _worth(self, key: str) -> float:
+        """Return how much a column tells; the first to go are those whose cells are all the same."""
+        varies = len({str(row.facts.get(key)) for row in self.found.rows}) > 1
+        if key == self.found.metric:
+            return 100
+        if key in self.found.keys:
+            return 90 - self.found.keys.index(key)
+        worth = {"status": 88.5, "seed": 86.5, "epoch": 40, "test_loss": 35, "parameters": 30, "time": 25}
+        return worth.get(key, 87.5 if key.startswith("test_") else 20) - (0 if varies else 80)
+
+
+def _text(key: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if key == "time":
+        return duration(value)
+    if key == "parameters":
+        return f"{value:,}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return number(value) if isinstance(value, float) else str(value)
