@@ -17,7 +17,23 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from nnctl import __version__
-from nnctl.cli import data, explain, fetch, init, lint, overfit_batch, predict, schema, train, validate
+from nnctl.cli import (
+    compare,
+    data,
+    diff,
+    explain,
+    fetch,
+    init,
+    lint,
+    ls,
+    overfit_batch,
+    predict,
+    rm,
+    schema,
+    show,
+    train,
+    validate,
+)
 from nnctl.core.errors import Interrupted, NnctlError, SpecError
 
 __all__ = ["app", "main"]
@@ -41,6 +57,11 @@ app.command("schema")(schema.command)
 app.command("lint")(lint.command)
 app.command("data")(data.command)
 app.command("overfit-batch")(overfit_batch.command)
+app.command("compare")(compare.command)
+app.command("diff")(diff.command)
+app.command("ls")(ls.command)
+app.command("show")(show.command)
+app.command("rm")(rm.command)
 
 
 def _show_version(wanted: bool) -> None:
