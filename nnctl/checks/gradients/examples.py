@@ -1,0 +1,152 @@
+"""In which fields and shapes every registered component is checked.
+
+A component without an entry is tried as its name says it, with its defaults, in every shape that it takes; so a new
+activation or loss is checked without a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from nnctl.core.arrays import Float, Shape
+from nnctl.core.errors import DataError
+from nnctl.core.random import stream
+from nnctl.nn.layer import Layer, ShapeError
+from nnctl.nn.losses import Loss
+from nnctl.optim.gradients import Regularizer
+
+__all__ = ["LAYERS", "layer_examples", "loss_examples", "penalty_examples"]
+
+FLAT, SEQUENCE, IMAGE = (4,), (3, 4), (2, 3, 4)
+
+LAYERS: dict[str, list[tuple[Any, Shape]]] = {
+    "batch_norm": [
+        ("batch_norm", FLAT),
+        ({"batch_norm": {"momentum": 0.5, "eps": 0.1}}, SEQUENCE),
+        ("batch_norm", IMAGE),
+        ("batch_norm", (1,)),
+    ],
+    "dense": [
+        ({"dense": 3}, FLAT),
+        ({"dense": 4}, FLAT),
+        ({"dense": {"units": 3, "bias": False}}, FLAT),
+        ({"dense": {"units": 1, "init": "orthogonal", "bias_init": {"constant": 0.1}}}, SEQUENCE),
+        ({"dense": 2}, IMAGE),
+        ({"dense": 2}, (1,)),
+    ],
+    "dropout": [("dropout", FLAT), ({"dropout": 0.2}, SEQUENCE), ({"dropout": 0.0}, FLAT), ({"dropout": 0.9}, (1,))],
+    "elu": [("elu", FLAT), ({"elu": 0.3}, SEQUENCE), ({"elu": 2.0}, (1,))],
+    "flatten": [("flatten", FLAT), ("flatten", SEQUENCE), ("flatten", IMAGE)],
+    "gelu": [("gelu", FLAT), ("gelu", IMAGE), ({"gelu": "erf"}, FLAT), ({"gelu": "erf"}, SEQUENCE)],
+    "layer_norm": [("layer_norm", FLAT), ({"layer_norm": {"eps": 0.1}}, SEQUENCE), ("layer_norm", IMAGE)],
+    "leaky_relu": [("leaky_relu", FLAT), ({"leaky_relu": 0.3}, SEQUENCE), ({"leaky_relu": 0.0}, FLAT)],
+    "linear": [("linear", FLAT), ("linear", SEQUENCE)],
+    "prelu": [("prelu", FLAT), ({"prelu": {"shared": True}}, SEQUENCE), ("prelu", IMAGE), ("prelu", (1,))],
+    "relu": [("relu", FLAT), ("relu", IMAGE), ("relu", (1,))],
+    "repeat": [
+        ({"repeat": {"layers": [{"dense": 4}, "tanh"], "times": 3}}, FLAT),
+        ({"repeat": [{"dense": 4}, "layer_norm", "dropout"]}, SEQUENCE),
+    ],
+    "residual": [
+        ({"residual": [{"dense": 5}, "relu", {"dense": 4}]}, FLAT),
+        ({"residual": ["linear"]}, FLAT),
+        ({"residual": [{"residual": ["linear", "dropout"]}, "linear"]}, SEQUENCE),
+        ({"residual": ["batch_norm", "prelu"]}, SEQUENCE),
+        ({"residual": ["linear"]}, FLAT),
+    ],
+    "selu": [("selu", FLAT), ("selu", SEQUENCE)],
+    "sequential": [
+        ({"sequential": [{"dense": 3}, "relu"]}, FLAT),
+        ({"sequential": ["flatten", "dropout", {"dense": 3}]}, SEQUENCE),
+        ({"sequential": ["linear"]}, FLAT),
+        ({"sequential": ["linear", {"sequential": ["relu"]}]}, FLAT),
+    ],
+    "sigmoid": [("sigmoid", FLAT), ("sigmoid", SEQUENCE)],
+    "softmax": [("softmax", FLAT), ("softmax", SEQUENCE), ("softmax", (1,))],
+    "softplus": [("softplus", FLAT), ("softplus", SEQUENCE)],
+    "swish": [("swish", FLAT), ({"swish": 2.0}, SEQUENCE)],
+    "tanh": [("tanh", FLAT), ("tanh", SEQUENCE)],
+}
+"""A few spellings of each layer, with shapes that it takes."""
+
+LOSSES: dict[str, list[Any]] = {
+    "binary_cross_entropy": ["binary_cross_entropy", {"binary_cross_entropy": {"label_smoothing": 0.2}}],
+    "cross_entropy": ["cross_entropy", {"cross_entropy": {"label_smoothing": 0.2}}],
+    "huber": ["huber", {"huber": 0.3}],
+}
+
+PENALTIES: dict[str, list[Any]] = {
+    "l1": [{"l1": 0.1}, {"l1": {"rate": 1e-4, "biases": True}}],
+    "l2": [{"l2": 0.1}, {"l2": {"rate": 1e-4, "biases": True}}],
+    "max_norm": [{"max_norm": 1.0}],
+}
+
+_ROWS = 6
+
+
+def layer_examples(name: str) -> list[tuple[Layer, Shape]]:
+    """Return the layers of that name that are checked, each with the shape of a sample; [] if none can be made."""
+    if name in LAYERS:
+        return [(Layer.parse(spelling), shape) for spelling, shape in LAYERS[name]]
+    layer = _default(Layer, name)
+    return [] if layer is None else [(layer, shape) for shape in (FLAT, SEQUENCE, IMAGE) if _takes(layer, shape)]
+
+
+def loss_examples(name: str) -> Iterator[tuple[str, Loss, Float, Float, Float | None]]:
+    """Yield the losses of that name with a batch for each: in words, loss, outputs z, targets t, weights w."""
+    spellings = LOSSES.get(name) or [name]
+    for loss in (_default(Loss, spelling) for spelling in spellings):
+        if loss is None:
+            continue
+        for classes, targets in ((2, 1), (5, 3)):
+            for soft in (False, True):
+                batch = _batch(loss, classes, targets, soft=soft)
+                if batch is None:
+                    continue
+                z, t = batch
+                kind = f"{z.shape[1]} outputs{', soft labels' if soft else ''}"
+                yield kind, loss, z, t, None
+                yield f"{kind}, weighted", loss, z, t, stream(3, "gradcheck/w").uniform(0.2, 3.0, _ROWS)
+
+
+def penalty_examples(name: str) -> list[Regularizer]:
+    """Return the penalties of that name that are checked."""
+    made = [_default(Regularizer, spelling) for spelling in PENALTIES.get(name) or [name]]
+    return [penalty for penalty in made if penalty is not None]
+
+
+def _default(family: Any, spelling: Any) -> Any:
+    try:
+        return family.parse(spelling)
+    except ValidationError:  # it has a required field, and no example above says what to put there
+        return None
+
+
+def _takes(layer: Layer, shape: Shape) -> bool:
+    try:
+        layer.out_shape(shape)
+    except ShapeError:
+        return False
+    return True
+
+
+def _batch(loss: Loss, classes: int, targets: int, *, soft: bool) -> tuple[Float, Float] | None:
+    rng = stream(5, f"gradcheck/{loss.name}")
+    try:
+        width = loss.outputs(classes if loss.task == "classification" else None, targets)
+        y: Any
+        if loss.task == "regression":
+            if soft:
+                return None
+            y = rng.normal(size=(_ROWS, width))
+        elif soft:
+            y = rng.dirichlet(np.ones(width), _ROWS) if width > 1 else rng.uniform(size=(_ROWS, 1))
+        else:
+            y = rng.integers(0, classes, _ROWS)
+        return rng.normal(size=(_ROWS, width)), loss.encode(y, width, np.float64)
+    except (ValueError, DataError):  # not for so many classes, or not for soft labels
+        return None

@@ -1,0 +1,230 @@
+"""What is checked: a whole network with its loss, a layer alone, a loss alone, a penalty alone.
+
+Each is a function of some tensors, with the gradient that nnctl computes for them in the very way that training does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from nnctl.checks.gradients.differences import Evaluation, Tensor
+from nnctl.core.arrays import Array, Float, Shape
+from nnctl.core.random import stream
+from nnctl.nn.layer import Bound, Layer
+from nnctl.nn.layout import Layout
+from nnctl.nn.losses import Loss
+from nnctl.nn.network import Network
+from nnctl.optim.gradients import Regularizer
+
+__all__ = [
+    "Subject",
+    "has_penalty",
+    "layer_alone",
+    "loss_alone",
+    "outputs",
+    "penalty_alone",
+    "random_network",
+    "whole_network",
+]
+
+_STEP = 0
+"""The position of the random streams: the same for every evaluation, so that dropout draws the same mask."""
+_AWAY = 0.01
+"""How far weights are kept from the corner of |w| at zero while a penalty is checked."""
+_PROXIMAL_STEP = 1e-3
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A function of tensors with their gradients.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Evaluates the function on the tensors as they are.
+    tensors : tuple of Tensor
+        In the order of the architecture.
+    unrepeatable : tuple of str
+        The tensors whose gradient was another in a second backward pass.
+    """
+
+    evaluate: Callable[[], Evaluation]
+    tensors: tuple[Tensor, ...]
+    unrepeatable: tuple[str, ...] = field(default=())
+
+
+class _Passes:
+    """Forward and backward passes in training mode that leave the running statistics as they were."""
+
+    def __init__(self, network: Network, x: Array) -> None:
+        self.network, self.x = network, x
+        self.replica = network.replica(need_dx=True)
+        self.replica.now.watch = self._note
+        self.branches: list[Array] = []
+        self.state = network.state.copy()
+
+    def forward(self) -> Float:
+        """Return the outputs; the branches that the layers took are in `branches`."""
+        self.branches.clear()
+        y = self.replica.forward(self.x, training=True, step=_STEP)
+        np.copyto(self.network.state, self.state)
+        return y
+
+    def _note(self, bound: Bound, direction: Literal["forward", "backward"], _values: Float | None) -> None:
+        taken = bound.layer.branches(bound.ctx) if direction == "forward" else None
+        if taken is not None:
+            self.branches.append(taken.copy())
+
+    def gradients(self, dz_of: Callable[[Float], Float]) -> tuple[dict[str, Float], tuple[str, ...]]:
+        """Return the gradients by name, and the names of those that are not the same in every pass.
+
+        Every pass finds other junk in the memory that it has to overwrite; the last one is without dx, as in training.
+        """
+        spare = self.network.replica()
+        passes = []
+        for replica, junk in ((self.replica, np.nan), (self.replica, 1e3), (spare, -1.0)):
+            replica.grad.fill(junk)
+            y = replica.forward(self.x, training=True, step=_STEP)
+            np.copyto(self.network.state, self.state)
+            dx = replica.backward(dz_of(y))
+            found = {name: g.copy() for name, g in _in_order(self.network, replica.grad).items()}
+            if replica is self.replica:
+                assert dx is not None, "a layer returned no dx though it is needed"
+                found = {"input": dx.copy(), **found}
+            passes.append(found)
+        first, second, without_dx = passes
+        others = {name: (second[name], without_dx.get(name, g)) for name, g in first.items()}
+        unsteady = tuple(name for name, g in first.items() if not all(np.array_equal(g, o) for o in others[name]))
+        return second, unsteady
+
+
+def outputs(network: Network, x: Array) -> Float:
+    """Return the outputs of a network on a batch, in training mode; its running statistics stay as they are."""
+    return _Passes(network, x).forward()
+
+
+def whole_network(network: Network, loss: Loss, x: Array, t: Float, w: Float | None) -> Subject:
+    """Return the data loss of a network on a batch, L = 1/B sum w_i l_i, by its input and its parameters."""
+    x = np.array(x, np.float64)
+    passes = _Passes(network, x)
+
+    def evaluate() -> Evaluation:
+        z = passes.forward()
+        return _loss_terms(loss, z, t, w, len(z), passes.branches)
+
+    def dz_of(z: Float) -> Float:
+        dz = np.empty_like(z)
+        loss.gradient(z, t, w, len(z), dz)
+        return dz
+
+    gradients, unsteady = passes.gradients(dz_of)
+    return Subject(evaluate, _tensors(network, x, gradients), unsteady)
+
+
+def layer_alone(layer: Layer, shape: Shape, theta: Mapping[str, Array] | None = None, rows: int = 5) -> Subject:
+    """Return <dy, y> of a layer by its input and parameters, for a fixed Gaussian dy: its Jacobian along dy.
+
+    Parameters
+    ----------
+    layer : Layer
+    shape : tuple of int
+        Of one sample.
+    theta : mapping, optional
+        Its parameters by name, after the name of the layer itself; random ones where left out.
+    rows : int
+        Samples in the batch.
+    """
+    network = random_network(layer, shape)
+    for name, tensor in network.tensors().items():
+        if theta is not None:
+            tensor[...] = theta[name.removeprefix(f"0.{layer.name}")]
+    x = stream(1, "gradcheck/x").normal(size=(rows, *shape))
+    passes = _Passes(network, x)
+    dy = stream(2, "gradcheck/dy").normal(size=(rows, *layer.out_shape(shape)))
+
+    def evaluate() -> Evaluation:
+        y = passes.forward()
+        return Evaluation(dy * y, tuple(passes.branches))
+
+    gradients, unsteady = passes.gradients(lambda _: dy.copy())
+    return Subject(evaluate, _tensors(network, x, gradients), unsteady)
+
+
+def random_network(layer: Layer, shape: Shape) -> Network:
+    """Return a network of one layer in float64, its parameters and statistics away from their usual start."""
+    network = Network(Layout((layer,), shape), dtype=np.float64, seed=3)
+    rng = stream(4, "gradcheck/theta")
+    network.theta += rng.normal(0, 0.3, network.theta.shape)
+    network.state[...] = np.abs(network.state + rng.normal(0, 0.3, network.state.shape)) + 0.1
+    return network
+
+
+def loss_alone(loss: Loss, z: Float, t: Float, w: Float | None, total: float) -> Subject:
+    """Return L = 1/total sum w_i l_i by the outputs z (B, K)."""
+    z = np.array(z, np.float64)
+
+    def evaluate() -> Evaluation:
+        return _loss_terms(loss, z, t, w, total)
+
+    passes = [np.full_like(z, junk) for junk in (np.nan, 1e3)]
+    for out in passes:
+        loss.gradient(z, t, w, total, out)
+    first, second = passes
+    unsteady = () if np.array_equal(first, second) else ("outputs",)
+    return Subject(evaluate, (Tensor("outputs", z, second),), unsteady)
+
+
+def penalty_alone(regularizer: Regularizer, network: Network) -> Subject:
+    """Return a penalty by the weights of a network, which are left alone; a copy of them is checked.
+
+    The pull of a penalty is what it adds to the gradient, or what its proximal step takes from a weight for a step d of
+    the optimizer, (w - w_after) / d: for λ |w| and |w| > d λ both are λ sign(w), the derivative. Weights are moved 0.01
+    away from zero, where |w| has none.
+    """
+    copy = Network(network.layout, dtype=np.float64)
+    theta, decayed = copy.theta, network.layout.decayed
+    theta[...] = network.theta + np.copysign(_AWAY, network.theta)
+
+    def evaluate() -> Evaluation:
+        return Evaluation(np.array([regularizer.penalty(theta, decayed)]))
+
+    before = np.full_like(theta, 1e-3)  # what the penalty adds to, and must not overwrite
+    gradient, start = before.copy(), theta.copy()
+    regularizer.add_gradient(theta, gradient, decayed, np.empty(7))
+    regularizer.after_update(theta, copy.kernels(), _PROXIMAL_STEP, decayed)
+    pull = gradient - before + (start - theta) / _PROXIMAL_STEP
+    theta[...] = start
+    return Subject(evaluate, (Tensor("weights", theta, pull),))
+
+
+def has_penalty(regularizer: Regularizer) -> bool:
+    """Return whether a regularizer adds to the loss; a constraint such as max_norm has no gradient to check."""
+    return type(regularizer).penalty is not Regularizer.penalty
+
+
+def _loss_terms(
+    loss: Loss, z: Float, t: Float, w: Float | None, total: float, branches: Sequence[Array] = ()
+) -> Evaluation:
+    terms = loss.per_sample(z, t) / total
+    taken = loss.branches(z, t)
+    return Evaluation(terms if w is None else terms * w, (*branches, *(() if taken is None else (taken,))))
+
+
+def _tensors(network: Network, x: Float, gradients: dict[str, Float]) -> tuple[Tensor, ...]:
+    parameters = network.tensors()
+    size = float(np.sqrt(np.mean(np.square(x)))) or 1.0
+    return tuple(
+        Tensor(name, x, g, least=size) if name == "input" else Tensor(name, parameters[name], g)
+        for name, g in gradients.items()
+    )
+
+
+def _in_order(network: Network, vector: Float) -> dict[str, Array]:
+    """Return the trained tensors in the order of the architecture."""
+    found = network.tensors(vector)
+    layers = [row.path for row in network.layout.rows]
+    return dict(sorted(found.items(), key=lambda item: layers.index(item[0].rsplit(".", 1)[0])))
