@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
-from math import hypot, sqrt
-from typing import Any
+from dataclasses import dataclass, replace
+from math import hypot, inf, isfinite, nan, sqrt
+from typing import Any, Self
 
 import numpy as np
 
 from nnctl.core.arrays import Array, Float
 from nnctl.core.finding import Finding, Report, Rule, Tell, silent
-from nnctl.data.dataset import Prepared
+from nnctl.data.dataset import Prepared, Split
 from nnctl.experiment.assembly import Experiment
 from nnctl.train.loop import Epoch, Training, fit
 from nnctl.train.metrics import Metric
 from nnctl.train.step import NotFinite
 
-__all__ = ["check_baselines"]
+__all__ = ["ShortRun", "against_linear_model", "without_inputs"]
 
 FLOP = 1e10
-"""Work of each of the two short trainings; a fixed sum and not a time, so that every machine finds the same."""
+"""Work of a short training; a fixed sum and not a time, so that every machine finds the same."""
 MOST_STEPS = 4000
 LEAST_STEPS = 200
 GAIN = 0.05
@@ -33,9 +33,11 @@ IGNORED = Rule(
     "The network does no better with its inputs than without them.",
     "Trained on inputs that are all zero, a network can only learn how frequent the classes are, or the mean of the "
     "target. If the true inputs give no lower loss, then nothing of them arrives: labels that do not belong to their "
-    "rows, inputs that are crushed by scaling or by dead units, or a learning rate that moves nothing.",
-    f"Both are trained for the same number of steps, a short training with the spec's own schedule; fails where the "
-    f"loss on the training part is not at least {GAIN:.0%} lower with the true inputs, or not finite.",
+    "rows, inputs that are crushed by scaling or by dead units, or a learning rate that moves nothing. Where the loss "
+    "is lower on the training rows alone, the network learns them by heart and nothing that holds for others.",
+    f"Both are trained for the same number of steps, a short training with the spec's own schedule. Fails where the "
+    f"loss on the training part is not at least {GAIN:.0%} lower with the true inputs, or not finite; warns where that "
+    f"is so for the best epoch's loss on the validation part.",
     "Check that rows and labels belong together (nnctl data), then whether one batch can be learned (nnctl "
     "overfit-batch).",
     "Karpathy (2019), A recipe for training neural networks",
@@ -54,135 +56,182 @@ LINEAR = Rule(
 )
 
 
-def check_baselines(experiment: Experiment, tell: Tell = silent) -> Report:
-    """Return whether a short training beats one without inputs, and a linear model.
+@dataclass(frozen=True)
+class ShortRun:
+    """What a short training came to.
+
+    Parameters
+    ----------
+    steps : int
+    loss : float
+        On the training part at the end, in inference mode; nan where the training diverged.
+    validation_loss : float
+        The lowest on the validation part; nan where there is none.
+    train, validation : float
+        The best accuracy or r2 on each part; nan where there is none.
+    """
+
+    steps: int
+    loss: float
+    validation_loss: float
+    train: float
+    validation: float
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> Self:
+        """Train as the spec says, with as many steps as the work allows and the schedule fitted to them."""
+        short = _shortened(experiment)
+        learner = short.learner()
+        train, held_out = short.examples(short.data.train), short.data.validation
+        batches = short.batches(train)
+        validation = None if held_out is None else short.examples(held_out)
+        plan, progress = short.plan(batches), short.progress(batches)
+        training = Training(learner, batches, short.judge, train, validation, plan, progress)
+        seen: list[dict[str, float]] = []
+        try:
+            seen.extend(record.metrics for record in fit(training) if isinstance(record, Epoch))
+            loss = short.judge.network(learner.network, train)["loss"]
+        except NotFinite:
+            loss = nan
+        finally:
+            learner.team.close()
+        score = _metric(short).name
+        return cls(
+            plan.steps,
+            loss,
+            -_best([-epoch.get("val_loss", inf) for epoch in seen]),
+            _best([epoch[f"train_{score}"] for epoch in seen]),
+            _best([epoch.get(f"val_{score}", -inf) for epoch in seen]),
+        )
+
+
+def without_inputs(experiment: Experiment, run: ShortRun, tell: Tell = silent) -> Report:
+    """Return whether a short training does better than the same one with all inputs at zero.
 
     Parameters
     ----------
     experiment : Experiment
+    run : ShortRun
+        That of the experiment.
     tell : callable
 
     Returns
     -------
     Report
-        Figures: ``steps``; ``loss`` and ``loss_without_inputs``, ``train`` and ``train_without_inputs`` (scores) on the
-        training part; ``metric``, ``part``, ``network`` and ``linear``, the scores of both; ``rows`` of that part.
+        Figures: ``metric``, and of ``network`` and ``blind`` each ``steps``, ``loss``, ``validation_loss``, ``train``
+        and ``validation``.
     """
-    short = _short(experiment)
-    metric = Metric.parse("accuracy" if experiment.loss.task == "classification" else "r2").name
-    tell(0.0, "a short training")
-    loss, scores = _train(short, metric)
-    tell(0.5, "the same without inputs")
-    without, blind = _train(Experiment(short.loaded, _without_inputs(short.data)), metric)
-    tell(0.8, "a linear model")
-    part, linear, rows = _linear(experiment)
+    tell(0.0, "a training without inputs")
+    blind = ShortRun.of(Experiment(experiment.loaded, _zeroed(experiment.data)))
+    metric = _metric(experiment).name
+    finding = _inputs_used(run, blind, metric)
+    figures = {"metric": metric, "network": dict(vars(run)), "blind": dict(vars(blind))}
+    return Report("without-inputs", finding.message, (finding,), figures)
+
+
+def against_linear_model(experiment: Experiment, run: ShortRun, tell: Tell = silent) -> Report:
+    """Return whether a short training does at least as well as a linear model on the same arrays.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    run : ShortRun
+        That of the experiment.
+    tell : callable
+
+    Returns
+    -------
+    Report
+        Figures: ``metric``, ``part``, ``rows`` of it, and the scores ``network`` and ``linear``.
+    """
+    tell(0.0, "a linear model")
+    held_out = experiment.data.validation
+    part, judged = ("training", experiment.data.train) if held_out is None else ("validation", held_out)
     figures: dict[str, Any] = {
-        "steps": short.spec.training.steps,
-        "loss": loss,
-        "loss_without_inputs": without,
-        "train": scores.get("train"),
-        "train_without_inputs": blind.get("train"),
-        "metric": metric,
+        "metric": _metric(experiment).name,
         "part": part,
-        "network": scores.get("val" if part == "validation" else "train"),
-        "linear": linear,
-        "rows": rows,
+        "rows": len(judged),
+        "network": run.train if held_out is None else run.validation,
+        "linear": _linear_score(experiment, judged),
     }
-    findings = [_inputs_used(figures)]
-    if figures["network"] is not None and linear is not None:
-        findings.append(_beats_linear(figures))
-    return Report("baselines", findings[0].message, tuple(findings), figures)
+    finding = _beats_linear(figures)
+    return Report("linear-model", finding.message, (finding,), figures)
 
 
 # ------------------------------------------------------------------ the network, with and without its inputs
 
 
-def _short(experiment: Experiment) -> Experiment:
-    """Return the experiment with as many steps as the work allows, its schedule fitted to them."""
+def _metric(experiment: Experiment) -> Metric:
+    return Metric.parse("accuracy" if experiment.loss.task == "classification" else "r2")
+
+
+def _shortened(experiment: Experiment) -> Experiment:
     spec = experiment.spec
     planned = experiment.plan(experiment.batches(experiment.examples(experiment.data.train))).steps
     rows = experiment.batch_rows * spec.training.accumulate
     affordable = int(FLOP / (6 * rows * max(1, experiment.layout.size)))
     steps = min(planned, max(LEAST_STEPS, min(MOST_STEPS, affordable)))
-    metric = Metric.parse("accuracy" if experiment.loss.task == "classification" else "r2")
-    measured = {each.name: each for each in (*experiment.metrics, metric)}
+    measured = {each.name: each for each in (*experiment.metrics, _metric(experiment))}
     training = spec.training.model_copy(update={"epochs": None, "steps": steps})
     return experiment.variant(training=training, metrics=tuple(measured.values()))
 
 
-def _train(experiment: Experiment, metric: str) -> tuple[float, dict[str, float]]:
-    """Train and return the loss on the training part at the end, and the best score of each part on the way."""
-    learner = experiment.learner()
-    train = experiment.examples(experiment.data.train)
-    held_out = experiment.data.validation
-    batches = experiment.batches(train)
-    training = Training(
-        learner=learner,
-        batches=batches,
-        judge=experiment.judge,
-        train=train,
-        validation=None if held_out is None else experiment.examples(held_out),
-        plan=experiment.plan(batches),
-        progress=experiment.progress(batches),
-    )
-    best: dict[str, float] = {}
-    try:
-        for record in fit(training):
-            if isinstance(record, Epoch):
-                found = {part: record.metrics.get(f"{part}_{metric}", -np.inf) for part in ("train", "val")}
-                best = {part: max(score, best.get(part, -np.inf)) for part, score in found.items()}
-        return experiment.judge.network(learner.network, train)["loss"], _known(best)
-    except NotFinite:
-        return float("nan"), _known(best)
-    finally:
-        learner.team.close()
+def _best(values: list[float]) -> float:
+    return max((value for value in values if isfinite(value)), default=nan)
 
 
-def _known(best: dict[str, float]) -> dict[str, float]:
-    return {part: score for part, score in best.items() if np.isfinite(score)}
+def _zeroed(data: Prepared) -> Prepared:
+    def blank(split: Split) -> Split:
+        return replace(split, x=np.zeros_like(split.x))
+
+    validation = None if data.validation is None else blank(data.validation)
+    return replace(data, train=blank(data.train), validation=validation)
 
 
-def _without_inputs(data: Prepared) -> Prepared:
-    validation = data.validation and replace(data.validation, x=np.zeros_like(data.validation.x))
-    return replace(data, train=replace(data.train, x=np.zeros_like(data.train.x)), validation=validation)
-
-
-def _inputs_used(figures: dict[str, Any]) -> Finding:
-    loss, without, steps = figures["loss"], figures["loss_without_inputs"], figures["steps"]
-    if not np.isfinite(loss):
+def _inputs_used(run: ShortRun, blind: ShortRun, metric: str) -> Finding:
+    steps = f"after {run.steps} steps"
+    if not isfinite(run.loss):
         fix = "Lower the learning rate (nnctl lr-find), and look at the scaling of the inputs."
-        return IGNORED.fail(f"a training of {steps} steps diverges.", fix=fix)
-    if not np.isfinite(without):
-        return IGNORED.passed(f"after {steps} steps the loss is {loss:.3g}; without inputs it diverges.")
-    if without > 0:
-        gain = 1 - loss / without
-        said = f"after {steps} steps the loss is {loss:.3g}, and {without:.3g} with all inputs at zero."
-    else:  # the perceptron's loss is zero for scores of zero too
-        gain = (figures["train"] or 0.0) - (figures["train_without_inputs"] or 0.0)
-        said = f"after {steps} steps the {figures['metric']} is {gain:.2g} higher than with all inputs at zero."
-    judged = IGNORED.passed if gain >= GAIN else IGNORED.fail
-    return judged(said, value=gain, threshold=GAIN)
+        return IGNORED.fail(f"a training of {run.steps} steps diverges.", fix=fix)
+    if not isfinite(blind.loss):
+        return IGNORED.passed(f"{steps} the loss is {run.loss:.3g}; without inputs it diverges.")
+    if blind.loss == 0:  # the perceptron's loss is zero for scores of zero too
+        gain = run.train - blind.train
+        judged = IGNORED.passed if gain >= GAIN else IGNORED.fail
+        return judged(f"{metric} is {gain:.2g} higher than with all inputs at zero.", value=gain, threshold=GAIN)
+    gain = 1 - run.loss / blind.loss
+    said = f"{steps} the loss is {run.loss:.3g}, and {blind.loss:.3g} with all inputs at zero."
+    if gain < GAIN:
+        return IGNORED.fail(said, value=gain, threshold=GAIN)
+    elsewhere = 1 - run.validation_loss / blind.validation_loss
+    if elsewhere < GAIN:
+        said = (
+            f"the training rows are learned, and nothing that holds for others: the validation loss is at best "
+            f"{run.validation_loss:.3g}, and {blind.validation_loss:.3g} with all inputs at zero."
+        )
+        return IGNORED.warn(said, value=elsewhere, threshold=GAIN)
+    return IGNORED.passed(said, value=gain, threshold=GAIN)
 
 
 # ------------------------------------------------------------------ the linear model
 
 
-def _linear(experiment: Experiment) -> tuple[str, float | None, int]:
-    """Return the part that is judged on, the linear model's score there, and its rows."""
+def _linear_score(experiment: Experiment, judged: Split) -> float:
+    """Return the accuracy or r2 of a linear model on a part; nan where there is nothing to tell apart."""
     from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415 - a second to import
 
-    train, held_out = experiment.data.train, experiment.data.validation
-    part, judged = ("train", train) if held_out is None else ("validation", held_out)
+    train = experiment.data.train
     rows = min(len(train), ROWS, max(100, CELLS // max(1, int(np.prod(train.x.shape[1:])))))
     model = LogisticRegression(max_iter=200) if experiment.loss.task == "classification" else Ridge()
-    x, y = _table(train.x[:rows]), train.y[:rows]
-    weight = None if train.weight is None else train.weight[:rows]
+    chosen = np.linspace(0, len(train) - 1, rows).round().astype(np.intp)  # a file may be sorted by class
+    x, y = _table(train.x[chosen]), train.y[chosen]
+    weight = None if train.weight is None else train.weight[chosen]
     if len(np.unique(y)) < 2:
-        return part, None, len(judged)
+        return nan
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a solver that wants more iterations is still an opponent
         model.fit(x, y, sample_weight=weight)
-        return part, float(model.score(_table(judged.x), judged.y, sample_weight=judged.weight)), len(judged)
+        return float(model.score(_table(judged.x), judged.y, sample_weight=judged.weight))
 
 
 def _table(x: Array) -> Float:
@@ -191,6 +240,10 @@ def _table(x: Array) -> Float:
 
 def _beats_linear(figures: dict[str, Any]) -> Finding:
     network, linear, metric = figures["network"], figures["linear"], figures["metric"]
+    if not isfinite(linear):
+        return LINEAR.passed("there is nothing to tell apart in the rows that the linear model got.")
+    if not isfinite(network):
+        return LINEAR.warn(f"the network has no {metric}, and a linear model has {linear:.3g}.")
     error = hypot(*(_standard_error(metric, score, figures["rows"]) for score in (network, linear)))
     allowed = max(LEAST_GAP, 2 * error)
     said = f"{metric} {network:.3g} on the {figures['part']} part, and {linear:.3g} by a linear model."

@@ -11,7 +11,6 @@ from nnctl.core.finding import Finding, Report, Rule, Tell, silent
 from nnctl.data.batches import Batch
 from nnctl.experiment.assembly import Experiment
 from nnctl.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
-from nnctl.train.evaluate import Examples
 
 __all__ = ["check_start"]
 
@@ -69,9 +68,9 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
         deviation of the outputs), ``target_mean``, ``target_spread``.
     """
     tell(0.0, "the loss at the start")
-    examples = experiment.examples(experiment.data.train)
-    z = _first_outputs(experiment, examples)
-    t, w = examples.t[: len(z)], None if examples.w is None else examples.w[: len(z)]
+    batch = _rows(experiment)
+    t, w = batch.t, batch.w
+    z = _first_outputs(experiment, batch)
     total = len(z) if w is None else float(w.sum())
     with np.errstate(all="ignore"):
         loss = experiment.loss.value(z, t, w, total)
@@ -93,14 +92,19 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
     return Report("start", findings[-1].message, tuple(findings), figures)
 
 
-def _first_outputs(experiment: Experiment, examples: Examples) -> Float:
-    learner = experiment.learner()
+def _rows(experiment: Experiment) -> Batch:
+    """Return training rows, evenly from the whole part: a file may be sorted by class."""
+    examples = experiment.examples(experiment.data.train)
     rows = min(len(examples.x), max(ROWS, experiment.batch_rows))
-    w = None if examples.w is None else examples.w[:rows]
-    outputs = np.empty((rows, experiment.outputs), learner.network.dtype)
+    chosen = np.linspace(0, len(examples.x) - 1, rows).round().astype(np.intp)
+    w = None if examples.w is None else examples.w[chosen]
+    return Batch(examples.x[chosen], examples.t[chosen], w, 0, rows)
+
+
+def _first_outputs(experiment: Experiment, batch: Batch) -> Float:
+    learner = experiment.learner()
     with np.errstate(all="ignore"):
-        replica = learner.network.replica()
-        outputs[...] = replica.forward(Batch(examples.x[:rows], examples.t[:rows], w, 0, rows).x, training=True)
+        outputs = learner.network.replica().forward(batch.x, training=True).copy()
     learner.team.close()
     return outputs
 
