@@ -23,6 +23,7 @@ from nnctl.cli import (
     diff,
     explain,
     fetch,
+    gradcheck,
     init,
     lint,
     ls,
@@ -56,6 +57,7 @@ app.command("explain")(explain.command)
 app.command("schema")(schema.command)
 app.command("lint")(lint.command)
 app.command("data")(data.command)
+app.command("gradcheck")(gradcheck.command)
 app.command("overfit-batch")(overfit_batch.command)
 app.command("compare")(compare.command)
 app.command("diff")(diff.command)

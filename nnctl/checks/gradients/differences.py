@@ -257,7 +257,8 @@ class Ruler:
             for _ in range(_JITTERS):
                 for tensor, start in zip(self.tensors, starts, strict=True):
                     tensor.x[...] = start * (1 + np.finfo(np.float64).eps * rng.choice([-1, 1], start.shape))
-                squares += float(np.sum(self.evaluate().addends - self.centre.addends)) ** 2
+                moved = float(np.sum(self.evaluate().addends - self.centre.addends))
+                squares += moved * moved
         finally:
             for tensor, start in zip(self.tensors, starts, strict=True):
                 tensor.x[...] = start

@@ -28,7 +28,7 @@ from nnctl.optim.gradients import Regularizer
 __all__ = ["Culprit", "Point", "check_point"]
 
 _BESIDE = 0.01
-"""Standard deviation of what is added to weights or outputs that lie on corners; larger where they are."""
+"""Standard deviation of what is added to weights or outputs that lie on corners."""
 
 
 @dataclass(frozen=True)
@@ -136,15 +136,17 @@ def _checked_beside(
     theta = network.theta.copy()
     network.theta += _beside(theta)
     try:
-        again = measure(whole_network(network, loss, x, t, w), sizes)
+        subject = whole_network(network, loss, x, t, w)
+        if not np.isfinite(subject.evaluate().addends).all():
+            return lines
+        again = measure(subject, sizes)
     finally:
         network.theta[...] = theta
     return [other if line.on_corners else line for line, other in zip(lines, again, strict=True)]
 
 
 def _beside(a: Float) -> Float:
-    scale = max(1.0, float(np.sqrt(np.mean(np.square(a))))) if a.size else 1.0
-    return stream(0, "gradcheck/beside").normal(0, _BESIDE * scale, a.shape)
+    return stream(0, "gradcheck/beside").normal(0, _BESIDE, a.shape)
 
 
 def _culprits(network: Network, rows: int) -> list[Culprit]:
