@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from nnctl.experiment.assembly import Experiment
 __all__ = ["overfit_batch"]
 
 SHOWN_ROWS = 16
+NEXT = "Look at the gradients (nnctl gradcheck), at the data (nnctl data), then try more units or more --steps."
 
 OVERFIT = Rule(
     id="overfit-batch",
@@ -28,8 +29,7 @@ OVERFIT = Rule(
     "weights and learning rate together, and what fails it is not worth a long training.",
     threshold="every row right that can be right and the loss within 0.01 of its floor, in a regression R2 of 0.99; "
     "within 1000 steps at one of seven learning rates around the spec's",
-    fix="Look at the causes that are named first. Where there are none: nnctl gradcheck, then nnctl data, then more "
-    "units in the hidden layers.",
+    fix=f"Look at the causes that are named with it. Where there are none: {NEXT}",
     source="Karpathy (2019), A recipe for training neural networks",
 )
 
@@ -88,7 +88,7 @@ def overfit_batch(experiment: Experiment, *, size: int = 16, steps: int = 1000, 
     start = symptoms(fresh.network, fresh.loss, frozen.batch)
     fresh.team.close()
     evidence = Evidence(experiment, goal, start, climb(goal, steps, tell))
-    blamed = () if evidence.healthy else causes(evidence)
+    blamed = causes(evidence)
     findings = (*blamed, *_gap(evidence), _verdict(evidence, blamed), *_mixed(goal))
     return Report("overfit-batch", _headline(evidence), findings, _figures(evidence, steps))
 
@@ -104,13 +104,11 @@ def _headline(evidence: Evidence) -> str:
 def _verdict(evidence: Evidence, blamed: tuple[Finding, ...]) -> Finding:
     best = evidence.best
     worth = _worth(evidence, best.training)
-    measured = {
-        "where": "architecture",
-        "value": best.training.loss,
-        "threshold": evidence.goal.floor.loss + ABOVE_FLOOR,
-    }
+    measured = {"value": best.training.loss, "threshold": evidence.goal.floor.loss + ABOVE_FLOOR}
+    if best.outcome == "diverged":
+        return evidence.blame(OVERFIT, f"{worth} at all of {len(evidence.rungs)} learning rates.", **measured)
     if evidence.learned is None:
-        fix = "Mend what is named above first." if blamed else None
+        fix = "Mend what is named above first." if blamed else f"None of the usual causes shows. {NEXT}"
         tried = f"{len(evidence.rungs)} learning rates and up to {max(r.steps for r in evidence.rungs)} steps"
         return evidence.blame(OVERFIT, f"{worth} at the best of {tried}, lr {best.lr:.3g}.", fix=fix, **measured)
     nearly = "" if best is evidence.own else f"; the spec's {evidence.own.lr:.3g} came to {evidence.own.last:.3g}"
@@ -120,6 +118,8 @@ def _verdict(evidence: Evidence, blamed: tuple[Finding, ...]) -> Finding:
 def _worth(evidence: Evidence, score: Score) -> str:
     """Return in words how well a batch is learned."""
     floor = evidence.goal.floor.loss
+    if not isfinite(score.loss):
+        return "the numbers overflow"
     loss = f"loss {score.loss:.3g}" + (f" over a floor of {floor:.3g}" if floor else "")
     if score.right is not None:
         can, rows = evidence.goal.can_be_right, len(evidence.goal.frozen.rows)

@@ -71,15 +71,12 @@ class Symptoms:
 
     activations: tuple[UnitSymptoms, ...]
     kernels: tuple[KernelSymptoms, ...]
-    spread: float
-    """Mean over the outputs of their standard deviation over the rows: 0 where every row gets the same answer."""
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain data."""
         return {
             "activations": [dict(vars(a)) for a in self.activations],
             "kernels": [dict(vars(k)) for k in self.kernels],
-            "output_spread": self.spread,
         }
 
 
@@ -96,11 +93,9 @@ def symptoms(network: Network, loss: Loss, batch: Batch) -> Symptoms:
 
     team = Team(network)  # of one replica, which sees the whole batch
     team.replicas[0].now.watch = watch
-    outputs = np.empty((len(batch.x), *network.layout.out_shape), network.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        grad = team.gradient(loss, batch.x, batch.t, batch.w, divisor=len(batch.x), step=0, outputs=outputs)
-        spread = float(outputs.std(axis=0, dtype=np.float64).mean())
-        return Symptoms(tuple(units), _of_kernels(network, grad), spread)
+        grad = team.gradient(loss, batch.x, batch.t, batch.w, divisor=len(batch.x), step=0)
+    return Symptoms(tuple(units), _of_kernels(network, grad))
 
 
 def _of_kernels(network: Network, grad: Float) -> tuple[KernelSymptoms, ...]:

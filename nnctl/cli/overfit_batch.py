@@ -21,7 +21,7 @@ __all__ = ["check_overfitting", "command"]
 def command(
     spec: Annotated[str | None, typer.Argument(help="The YAML spec; spec.yaml here if left out.")] = None,
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it.")] = None,
-    size: Annotated[int, typer.Option(min=1, help="Rows of the batch.")] = 16,
+    size: Annotated[int, typer.Option(min=2, help="Rows of the batch.")] = 16,
     steps: Annotated[int, typer.Option(min=1, help="Steps at most with each learning rate.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where the check's directory goes.")] = Path("runs"),
@@ -67,55 +67,61 @@ def _show(report: Report, screen: Screen) -> None:
     screen.note(f"batch   {figures['size']} training rows; in the source, counted from 0: {_listed(figures['rows'])}")
     screen.note(f"off     {', '.join(figures['switched_off']) or 'nothing had to be switched off'}")
     screen.note("")
-    quality = "R2" if figures["task"] == "regression" else "rows right"
-    headings = ("learning rate", "of the spec's", "steps", "first loss", "last loss", "above floor", quality, "")
+    quality = "R2" if figures["task"] == "regression" else "right"
+    headings = ("lr", "of the spec's", "steps", "first loss", "loss", "above floor", quality, "")
     screen.table(headings, (_rung(rung, figures) for rung in figures["rungs"]))
     screen.note("")
-    shown = figures["rungs"][figures["shown"]]
-    screen.note(f"what the network says with learning rate {shown['lr']:.3g}:")
-    screen.table(*_predictions(figures), left=(1, 2, 3))
+    screen.note(f"what the network says after the training with lr {figures['rungs'][figures['shown']]['lr']:.3g}:")
+    _show_predictions(figures, screen)
     screen.note("")
 
 
 def _rung(rung: Mapping[str, Any], figures: Mapping[str, Any]) -> tuple[str, ...]:
-    from nnctl.cli.words import number  # noqa: PLC0415
-
     score = rung["training"]
-    tried = (f"{rung['lr']:.3g}", f"x {rung['factor']:g}", f"{rung['steps']}", number(rung["first_loss"]))
+    tried = (f"{rung['lr']:.3g}", f"x {rung['factor']:g}", f"{rung['steps']}", f"{rung['first_loss']:.3g}")
     if rung["outcome"] == "diverged":
-        return (*tried, "-", "-", "-", f"overflows in {rung['not_finite']}")
+        return (*tried, "-", "-", "-", "diverged")
     quality = "-" if score["r2"] is None else f"{score['r2']:.4f}"
     if score["right"] is not None:
-        quality = f"{score['right']} of {figures['size']}"
+        quality = f"{score['right']}/{figures['size']}"
     above = f"{score['loss'] - figures['floor']:.2g}"
-    return (*tried, number(score["loss"]), above, quality, "learned" if rung["outcome"] == "learned" else "not learned")
+    return (*tried, f"{score['loss']:.3g}", above, quality, "learned" if rung["outcome"] == "learned" else "")
 
 
-def _predictions(figures: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return the headings and the rows of the table of what the network says."""
-    rows = figures["predictions"]
-    if figures["task"] == "regression":
-        told = [(*map(_values, (row["target"], row["says"], row["inference"])), f"{row['loss']:.2g}") for row in rows]
-        return ("row", "target", "says", "in inference", "loss"), [
-            (str(row["row"]), *cells) for row, cells in zip(rows, told, strict=True)
-        ]
-    return ("row", "label", "says", "in inference", "probability", "loss", ""), [
-        (
-            str(row["row"]),
-            row["target"],
-            row["says"],
-            row["inference"],
-            "" if row["sure"] is None else f"{row['sure']:.3f}",
-            f"{row['loss']:.2g}",
-            "" if row["says"] == row["target"] else "wrong",
-        )
-        for row in rows
-    ]
+def _show_predictions(figures: Mapping[str, Any], screen: Screen) -> None:
+    """Show what the network says of each row; that in inference mode only where it is something else."""
+    columns: dict[str, list[str]] = {
+        "row": [],
+        "target": [],
+        "says": [],
+        "in inference": [],
+        "probability": [],
+        "loss": [],
+        "": [],
+    }
+    for row in figures["predictions"]:
+        columns["row"].append(str(row["row"]))
+        for heading, key in (("target", "target"), ("says", "says"), ("in inference", "inference")):
+            columns[heading].append(_told(row[key]))
+        columns["probability"].append("" if row.get("sure") is None else f"{row['sure']:.3f}")
+        columns["loss"].append(f"{row['loss']:.2g}")
+        is_wrong = figures["task"] == "classification" and row["says"] != row["target"]
+        columns[""].append("wrong" if is_wrong else "")
+    if columns["in inference"] == columns["says"]:
+        del columns["in inference"]
+    filled = {heading: cells for heading, cells in columns.items() if any(cells)}
+    screen.table(
+        list(filled), zip(*filled.values(), strict=True), left=(1, 2, 3) if "in inference" in filled else (1, 2)
+    )
+
+
+def _told(answer: str | Sequence[float]) -> str:
+    return answer if isinstance(answer, str) else _values(answer)
 
 
 def _values(values: Sequence[float]) -> str:
     more = " ..." if len(values) > 3 else ""
-    return " ".join(f"{value:,.4g}" for value in values[:3]) + more
+    return " ".join(f"{value:,.6g}" for value in values[:3]) + more
 
 
 def _listed(rows: Sequence[int]) -> str:

@@ -11,6 +11,7 @@ from nnctl.checks.causes.evidence import Evidence
 from nnctl.core.finding import Finding, Rule
 from nnctl.nn.activations import Activation
 from nnctl.nn.loss import Classification
+from nnctl.nn.norm import LayerNorm
 
 __all__ = ["loss_and_output", "outlying_targets", "target_range", "unscaled_inputs"]
 
@@ -43,10 +44,11 @@ TARGET_RANGE = Rule(
 
 LOSS_AND_OUTPUT = Rule(
     id="overfit-loss-and-output",
-    about="The last activation and the loss do not fit each other.",
+    about="What comes last in the network and the loss do not fit each other.",
     why="cross_entropy and binary_cross_entropy turn scores of either sign and any size into probabilities themselves; "
     "an activation before them that lets only some scores through forbids some answers. A softmax makes its outputs "
-    "sum to one, which a regression's targets do not: with a single output it says 1 whatever it sees.",
+    "sum to one, which a regression's targets do not: with a single output it says 1 whatever it sees. So does a "
+    "layer_norm of a single output: what is less its own mean is zero.",
     threshold="",
     fix="Let the network end with 'dense: outputs' and no activation: the loss brings what it needs.",
 )
@@ -127,6 +129,13 @@ def target_range(evidence: Evidence) -> Iterator[Finding]:
 def loss_and_output(evidence: Evidence) -> Iterator[Finding]:
     """An output activation that forbids answers which the loss asks for."""
     bend, loss = evidence.output_activation, evidence.goal.frozen.experiment.loss
+    last = evidence.goal.frozen.experiment.layout.rows[-1]
+    if isinstance(last.layer, LayerNorm) and last.in_shape == (1,):
+        yield evidence.blame(
+            LOSS_AND_OUTPUT,
+            f"every row gets the same output: {last.path} subtracts from a single number its own mean.",
+            where=last.path,
+        )
     if bend is None:
         return
     if isinstance(loss, Classification):

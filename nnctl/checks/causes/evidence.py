@@ -18,9 +18,11 @@ from nnctl.nn.compose import Repeat, Sequential
 from nnctl.nn.dropout import Dropout
 from nnctl.nn.layer import Layer
 from nnctl.nn.shape import Flatten
-from nnctl.optim.schedules import Constant
 
-__all__ = ["Evidence"]
+__all__ = ["VANISHING", "Evidence"]
+
+VANISHING = 1e-7
+"""A mean gradient below this is lost among the rounding errors of float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +75,13 @@ class Evidence:
     def failed(self) -> bool:
         """Whether this is a failure and not a warning.
 
-        It is one where no rate reached the goal, unless the best one is well on its way; and where only a lower rate
-        did and the spec's own leads away from the goal, with no schedule to warm it up.
+        It is one where no rate reached the goal, unless the best is well on its way or all that is left are outliers;
+        and where only a lower rate did and the spec's own went less than half of the way, with no warm-up to help it.
         """
         if self.learned is None:
             return not (self.on_its_way or self.only_outliers_left.any())
-        runs_away = self.own.outcome == "diverged" or self.own.covered < 0
-        return runs_away and self.learned.factor < 1 and self.experiment.spec.schedule == Constant()
+        is_lost = self.own.outcome != "learned" and self.own.covered < 0.5
+        return is_lost and self.learned.factor < 1 and not self.experiment.spec.schedule.warmup
 
     @property
     def on_its_way(self) -> bool:

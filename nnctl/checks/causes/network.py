@@ -6,16 +6,23 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nnctl.checks.causes.evidence import Evidence
+from nnctl.checks.causes.evidence import VANISHING, Evidence
 from nnctl.checks.symptoms import KernelSymptoms, UnitSymptoms
 from nnctl.core.finding import Finding, Rule
 from nnctl.nn.activations import Activation, Linear
 
-__all__ = ["dead_units", "identical_units", "saturated", "too_small", "unchanged_layer", "vanishing_gradient"]
+__all__ = [
+    "dead_units",
+    "dying_units",
+    "identical_units",
+    "saturated",
+    "too_small",
+    "unchanged_layer",
+    "vanishing_gradient",
+]
 
 HALF = 0.5
-VANISHING = 1e-7
-"""A mean gradient below this is lost among the rounding errors of float32."""
+MOST = 0.75
 FADING = 1e-5
 """And so is one this much smaller than that of another layer, which the learning rate has to suit as well."""
 UNCHANGED = 1e-6
@@ -50,7 +57,7 @@ DEAD_UNITS = Rule(
     why="A relu that is zero for all rows passes no gradient, so nothing can ever wake it: the unit is lost. Many are "
     "lost where biases start far below zero, where weights are large and unlucky, or where one step of a high learning "
     "rate pushed them over the edge.",
-    threshold="half of the units of a layer are zero for every row of the batch",
+    threshold="three quarters of the units of a layer are zero for every row of the batch",
     fix="Let biases start at zero, take he_normal, lower the learning rate, or use leaky_relu.",
     source="Maas, Hannun and Ng (2013), Rectifier nonlinearities improve neural network acoustic models, section 2",
 )
@@ -90,8 +97,8 @@ TOO_SMALL = Rule(
 
 
 def identical_units(evidence: Evidence) -> Iterator[Finding]:
-    """Hidden layers whose units start the same."""
-    alike = [kernel for kernel in evidence.start.kernels[:-1] if kernel.alike]
+    """Hidden layers whose units start the same: so certain a fault that it is told even where the batch is learned."""
+    alike = _alike(evidence)
     if alike:
         yield evidence.blame(
             IDENTICAL_UNITS,
@@ -122,10 +129,20 @@ def saturated(evidence: Evidence) -> Iterator[Finding]:
 
 
 def dead_units(evidence: Evidence) -> Iterator[Finding]:
-    """Relu layers most of whose units are silent; those that a high rate killed are blamed on the rate."""
-    layers, when = _dead(evidence.start.activations), "at the start"
-    if not layers and evidence.learned is None:
-        layers, when = _dead(evidence.own.after.activations), f"after {evidence.own.steps} steps"
+    """Relu layers most of whose units are silent from the start, unless weights that are all alike explain it."""
+    if not _alike(evidence):
+        yield from _silent(evidence, evidence.start.activations, "at the start")
+
+
+def dying_units(evidence: Evidence) -> Iterator[Finding]:
+    """Relu layers most of whose units fell silent while they were trained; those that a high rate killed are its."""
+    own = evidence.own
+    if evidence.learned is None and own.outcome == "short" and not _dead(evidence.start.activations):
+        yield from _silent(evidence, own.after.activations, f"after {own.steps} steps")
+
+
+def _silent(evidence: Evidence, units: Sequence[UnitSymptoms], when: str) -> Iterator[Finding]:
+    layers = _dead(units)
     if layers:
         worst = max(layers, key=lambda unit: unit.dead)
         yield evidence.blame(
@@ -134,24 +151,22 @@ def dead_units(evidence: Evidence) -> Iterator[Finding]:
             f"{_and_more(layers)}.",
             where=worst.path,
             value=worst.dead,
-            threshold=HALF,
+            threshold=MOST,
         )
 
 
 def vanishing_gradient(evidence: Evidence) -> Iterator[Finding]:
     """Layers that hardly a gradient reaches, for no other reason that is known."""
     kernels = evidence.start.kernels
-    explained = any(kernel.alike for kernel in kernels[:-1]) or any(
-        unit.dead == 1 for unit in evidence.start.activations
-    )
+    explained = _alike(evidence) or any(unit.dead == 1 for unit in evidence.start.activations)
     largest = max((kernel.gradient for kernel in kernels), default=0.0)
     faded = [kernel for kernel in kernels if kernel.gradient < max(VANISHING, FADING * largest)]
-    if faded and not explained:
+    if faded and len(kernels) > 1 and not explained:
         least = min(faded, key=lambda kernel: kernel.gradient)
         yield evidence.blame(
             VANISHING_GRADIENT,
-            f"the mean gradient of {least.name} is {least.gradient:.1e} at the start, that of {kernels[-1].name} "
-            f"{kernels[-1].gradient:.1e}; too small in {_counted(faded, kernels)} layers.",
+            f"at the start the mean gradient of {least.name} is {least.gradient:.1e}, and that of {kernels[-1].name} "
+            f"{kernels[-1].gradient:.1e}; it is too small in {_counted(faded, kernels)} layers.",
             where=least.name,
             value=least.gradient,
             threshold=max(VANISHING, FADING * largest),
@@ -188,8 +203,8 @@ def too_small(evidence: Evidence) -> Iterator[Finding]:
         how = "has no hidden layer" if not hidden else "has no activation between its layers"
         yield evidence.blame(
             TOO_SMALL,
-            f"the network {how}, so it draws straight lines only; the {rows} rows, with the bias, span {rank} "
-            f"directions, and from {rows} on a straight line would always do.",
+            f"the network {how}, so all its borders are straight. They are sure to fit {rows} rows only where these, "
+            f"with the bias, span {rows} directions; they span {rank}.",
             where="architecture",
             value=rank,
             threshold=rows,
@@ -205,8 +220,13 @@ def too_small(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
+def _alike(evidence: Evidence) -> list[KernelSymptoms]:
+    """Return the hidden layers whose units all start the same; an output layer may, its targets are not the same."""
+    return [kernel for kernel in evidence.start.kernels[:-1] if kernel.alike]
+
+
 def _dead(units: Sequence[UnitSymptoms]) -> list[UnitSymptoms]:
-    return [unit for unit in units if unit.dead >= HALF]
+    return [unit for unit in units if unit.dead >= MOST]
 
 
 def _and_more(layers: Sequence[UnitSymptoms]) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnctl.checks.causes.evidence import Evidence
+from nnctl.checks.causes.evidence import VANISHING, Evidence
 from nnctl.core.finding import Finding, Rule
 
 __all__ = ["not_finite", "rate_too_high", "rate_too_low"]
+
+CREEPING = 1e-3
+"""A largest change of the weights below this, of the largest weight, is no training."""
 
 NOT_FINITE = Rule(
     id="overfit-not-finite",
@@ -36,7 +39,8 @@ RATE_TOO_LOW = Rule(
     why="Sixteen rows should take no more than a few hundred steps. Where the loss still falls after a thousand, each "
     "step is too short, and a whole data set would take for ever.",
     threshold="passes at a hundred times the spec's rate or more, or at ten times where the spec's goes less than nine "
-    "tenths of the way; or still falls by 5 % in the last tenth of the steps",
+    "tenths of the way; or still falls by 5 % in the last tenth of the steps; or changes no weight by more than 1e-3 "
+    "of the largest",
     fix="Raise optimizer.lr. The range test shows how far: nnctl lr-find.",
 )
 
@@ -93,7 +97,24 @@ def rate_too_low(evidence: Evidence) -> Iterator[Finding]:
             RATE_TOO_LOW,
             f"at the best rate, {best.lr:.3g}, the loss is still falling: {best.before_last:.4g} to {best.last:.4g} in "
             f"the last tenth of {best.steps} steps.",
-            fix=f"Try more steps: nnctl overfit-batch --steps {5 * best.steps}. And look at the rate: nnctl lr-find.",
+            fix=f"Try more steps: nnctl overfit-batch --steps {5 * best.steps}. And look at the rate: nnctl lr-find."
+            if best is own
+            else f"Raise optimizer.lr from {own.lr:.3g} to {best.lr:.3g} or more; see nnctl lr-find.",
             where="optimizer.lr",
             value=own.lr,
         )
+    elif learned is None and _creeps(evidence):
+        yield evidence.blame(
+            RATE_TOO_LOW,
+            f"with the spec's lr of {own.lr:.3g} no weight changed by more than {max(own.moved.values()):.1e} of the "
+            f"largest in {own.steps} steps, though there is a gradient.",
+            where="optimizer.lr",
+            value=own.lr,
+        )
+
+
+def _creeps(evidence: Evidence) -> bool:
+    """Whether the weights hardly move although the gradient is there to move them."""
+    steepest = max((kernel.gradient for kernel in evidence.start.kernels), default=0.0)
+    own = evidence.own
+    return own.outcome == "short" and steepest > VANISHING and max(own.moved.values()) < CREEPING

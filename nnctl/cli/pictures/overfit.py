@@ -22,7 +22,7 @@ def draw(figures: Mapping[str, Any]) -> bytes:
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for rung, colour in zip(figures["rungs"], _COLOURS, strict=False):
+    for rung, colour in zip(sorted(figures["rungs"], key=lambda rung: -rung["lr"]), _COLOURS, strict=False):
         _line(axes, rung, figures["floor"], colour)
     if figures["task"] == "classification":
         axes.axhline(figures["goal"]["above_floor"], color="0.4", linewidth=1, linestyle=":")
