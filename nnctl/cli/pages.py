@@ -1,4 +1,4 @@
-"""The pages of `nnctl explain` on a terminal; beside `nnctl.cli.render` the only file that knows Rich."""
+"""The pages of `nnctl explain` on a terminal; see `nnctl.cli.render` for what else knows Rich."""
 
 from __future__ import annotations
 

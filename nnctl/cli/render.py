@@ -1,4 +1,4 @@
-"""What a person sees; the only file that knows Rich."""
+"""What a person sees; with `nnctl.cli.live` and `nnctl.cli.pages` the only file that knows Rich."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from math import isfinite
 from statistics import mean, median, stdev
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Console
 from rich.markup import escape
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -26,10 +24,9 @@ if TYPE_CHECKING:
     from nnctl.experiment.session import Session
     from nnctl.train.loop import Epoch
 
-__all__ = ["Screen", "duration", "number", "size"]
+__all__ = ["COLOURS", "Screen", "duration", "number", "size"]
 
-_SHOWN_EPOCHS = 8
-_COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
+COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 
 class Screen:
@@ -102,10 +99,10 @@ class Screen:
             said = Text(f"{place}{finding.message}")
             if finding.fix:
                 said.append(f"\n{finding.fix}", "dim")
-            table.add_row(Text(finding.verdict, _COLOURS[finding.verdict]), Text(finding.rule), said)
+            table.add_row(Text(finding.verdict, COLOURS[finding.verdict]), Text(finding.rule), said)
         if shown:
             self.console.print(table)
-        self.console.print(Text.assemble((report.verdict, f"bold {_COLOURS[report.verdict]}"), f"  {report.headline}"))
+        self.console.print(Text.assemble((report.verdict, f"bold {COLOURS[report.verdict]}"), f"  {report.headline}"))
         if report.first is not None:
             self.note(f"more on it: nnctl explain {report.first.rule}")
 
@@ -126,16 +123,18 @@ class Screen:
 
     @contextmanager
     def training(self, session: Session) -> Iterator[Callable[[Epoch], None]]:
-        """Show a training while it goes on; yields what is to be called after every epoch."""
+        """Show a training, and its findings as they come; yields what is to be called after every epoch."""
         if self.silent:
             yield lambda _epoch: None
             return
-        if not self.console.is_terminal:
-            yield lambda epoch: self.console.print(_line(epoch, session))
-            return
-        live = _LiveTraining(session, self.console)
-        with Live(get_renderable=live.table, console=self.console, refresh_per_second=8):
-            yield live.epochs.append
+        from nnctl.cli.live import LiveTraining  # noqa: PLC0415 - only a training is watched
+
+        live = LiveTraining(session, self.console)
+        with live.display():
+            try:
+                yield live.show
+            finally:
+                live.show_findings()  # those of an epoch that came to no end
 
     def result(self, session: Session) -> None:
         """Show what a training came to."""
@@ -156,6 +155,11 @@ class Screen:
         self.note(
             f"ended   {summary['reason']} after {summary['epochs']} epochs, {summary['steps']:,} steps, "
             f"{duration(summary['seconds'])}; best epoch {best}{value}"
+        )
+        found = ", ".join(dict.fromkeys(finding["rule"] for finding in summary["findings"]))
+        looks = len(session.health.samples)
+        self.note(
+            f"health  {f'{found}; more on each: nnctl explain RULE' if found else f'nothing found in {looks} looks'}"
         )
         self.note(f"run     {session.run.path}")
 
@@ -254,74 +258,6 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Let the error out; Rich would end the process with 1, which is the code of a bug."""
         raise BrokenPipeError
-
-
-class _LiveTraining:
-    """The table that is redrawn while a network trains."""
-
-    def __init__(self, session: Session, console: Console) -> None:
-        self.session = session
-        self.console = console
-        self.epochs: list[Epoch] = []
-
-    def table(self) -> RenderableType:
-        bar = self._bar()
-        if not self.epochs:
-            return bar
-        shown = self.epochs[-_SHOWN_EPOCHS:]
-        columns = self._columns_that_fit(list(shown[-1].metrics))
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for heading in columns:
-            table.add_column(heading.replace("_", " "), justify="right")
-        for epoch in shown:
-            figures = {
-                "epoch": str(epoch.epoch),
-                **{name: number(value) for name, value in epoch.metrics.items()},
-                "lr": number(epoch.lr),
-                "grad_norm": number(epoch.grad_norm),
-                "samples/s": f"{epoch.samples_per_second:,.0f}",
-            }
-            table.add_row(*(figures.get(name, "") for name in columns), style="green" if epoch.best else "")
-        return Group(table, bar)
-
-    def _columns_that_fit(self, figures: list[str]) -> list[str]:
-        """Return the columns for this width; where it is narrow, validation and losses stay longest."""
-        order = ["epoch", *figures, "lr", "grad_norm", "samples/s"]
-        by_worth = sorted(order, key=lambda c: (c != "epoch", not c.endswith("_loss"), not c.startswith("val_")))
-        room, fitting = self.console.width, set()
-        for column in by_worth:
-            room -= max(len(column), 9) + 2
-            if room < 0:
-                break
-            fitting.add(column)
-        return [column for column in order if column in fitting]
-
-    def _bar(self) -> RenderableType:
-        session = self.session
-        done, total = session.learner.step, session.plan.steps
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        left = _time_left(session)
-        epoch = f"epoch {min(session.progress.epoch + 1, -(-total // len(session.batches)))}"
-        width = max(4, min(30, self.console.width - 52))
-        grid.add_row(epoch, ProgressBar(total=total, completed=done, width=width), f"step {done:,}/{total:,}", left)
-        return grid
-
-
-def _time_left(session: Session) -> str:
-    done = session.learner.step - session.progress.batch
-    if not done or not session.progress.seconds:
-        return ""
-    return f"{duration((session.plan.steps - done) * session.progress.seconds / done)} left"
-
-
-def _line(epoch: Epoch, session: Session) -> Text:
-    figures = "  ".join(f"{name} {number(value)}" for name, value in epoch.metrics.items())
-    total = -(-session.plan.steps // len(session.batches))
-    star = "  *" if epoch.best else ""
-    return Text(
-        f"epoch {epoch.epoch}/{total}  {figures}  lr {number(epoch.lr)}  grad_norm {number(epoch.grad_norm)}  "
-        f"{epoch.samples_per_second:,.0f} samples/s  {_time_left(session)}{star}"
-    )
 
 
 def _finite(data: Any) -> Any:

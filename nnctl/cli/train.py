@@ -29,7 +29,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("runs"),
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
-    plot: Annotated[bool, typer.Option(help="Draw the curves into the run directory.")] = True,
+    plot: Annotated[bool, typer.Option(help="Draw the curves and the gradient flow into the run directory.")] = True,
 ) -> None:
     """Train a network from a spec; the run is kept in a directory."""
     from nnctl.cli.render import Screen  # noqa: PLC0415 - NumPy and Rich are not needed for --help
@@ -96,7 +96,7 @@ def spec_and_overrides(spec: str | None, overrides: list[str] | None, command: s
 
 
 def train_to_the_end(session: Session, screen: Screen, *, plot: bool) -> dict[str, Any]:
-    """Train a session to its end, show it, draw its curves, and return its result as plain data."""
+    """Train a session to its end, show it, draw it, and return its result as plain data."""
     from nnctl.cli.signals import Signals  # noqa: PLC0415
 
     with Signals() as signals, screen.training(session) as show:
@@ -105,10 +105,14 @@ def train_to_the_end(session: Session, screen: Screen, *, plot: bool) -> dict[st
     result = {"run": str(session.run.path), "seed": session.experiment.spec.seed, **session.summary}
     screen.result(session)
     if plot:
-        from nnctl.cli.pictures.curves import draw_curves  # noqa: PLC0415 - Matplotlib costs 0.3 s, after the result stands
+        from nnctl.cli.pictures import gradient_flow  # noqa: PLC0415 - Matplotlib costs 0.3 s, after the result stands
+        from nnctl.cli.pictures.curves import draw_curves  # noqa: PLC0415
 
         result["plot"] = str(draw_curves(session.run))
         screen.note(f"curves  {result['plot']}")
+        session.run.write_bytes("plots/gradient_flow.png", gradient_flow.draw(session.health.figures))
+        result["gradient_flow"] = str(session.run.path / "plots" / "gradient_flow.png")
+        screen.note(f"flow    {result['gradient_flow']}")
     return result
 
 

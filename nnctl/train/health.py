@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from nnctl.core.finding import Finding, Rule, Verdict
 from nnctl.nn.initializers import Zeros
@@ -134,6 +134,11 @@ class Health:
         self._units = {row.path: row.out_shape[-1] for row in layout.rows if row.out_shape}
         self._settled = 100 if layout.state_size else 0  # until then running statistics mislead inference mode
         self._told: set[tuple[str, Verdict]] = set()
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What a picture of the flow is made of: the weights from the input to the output, and every sample."""
+        return {"kernels": self._kernels, "samples": [sample.record() for sample in self.samples]}
 
     def judge(self, sample: Sample) -> None:
         """Look at the next sample."""

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from nnctl.cli.app import _run
-from nnctl.cli.render import _LiveTraining
+from nnctl.cli.live import LiveTraining
 
 SPEC = """
 data: {source: %s}
@@ -81,7 +81,7 @@ def test_a_run_with_a_name_that_no_file_can_have_is_not_found(capsys):
     ],
 )
 def test_a_narrow_terminal_shows_the_columns_that_matter_most(width, columns):
-    live = _LiveTraining(None, Console(width=width))
+    live = LiveTraining(None, Console(width=width))
     assert live._columns_that_fit(["train_loss", "train_accuracy", "val_loss", "val_accuracy"]) == columns
 
 

@@ -43,8 +43,9 @@ def test_a_run_shows_every_epoch_and_then_its_result_and_keeps_it(nnctl, spec, h
     for figure in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "grad_norm", "samples/s"):
         assert all(figure in line for line in epochs), figure
     assert re.search(r"last epoch 3 +loss +accuracy$", out, re.MULTILINE)
-    assert [line.split()[0] for line in lines[-5:]] == ["train", "validation", "test", "ended", "run"]
-    assert re.search(r"ended +all steps done after 3 epochs, 12 steps, .*; best epoch \d, val_loss \S+", lines[-2])
+    assert [line.split()[0] for line in lines[-6:]] == ["train", "validation", "test", "ended", "health", "run"]
+    assert re.search(r"ended +all steps done after 3 epochs, 12 steps, .*; best epoch \d, val_loss \S+", lines[-3])
+    assert lines[-2] == "health  nothing found in 4 looks"
     (run,) = runs(here)
     assert lines[-1] == f"run     runs/{run.name}"
     assert (run.status, run.record["summary"]["epochs"], len(run.records.read())) == ("done", 3, 3)
@@ -72,7 +73,7 @@ def test_no_plot_draws_nothing(nnctl, spec, here):
 def test_quiet_shows_the_result_alone(nnctl, spec):
     out = nnctl("train", spec, *QUICK).out
     assert "last epoch 3" in out.splitlines()[0]
-    assert len(out.splitlines()) == 6
+    assert len(out.splitlines()) == 7
 
 
 def test_json_is_one_document_and_nothing_else(nnctl, spec, here):
@@ -81,7 +82,7 @@ def test_json_is_one_document_and_nothing_else(nnctl, spec, here):
     assert (code, err) == (0, "")
     assert set(found["metrics"]) == {"train", "validation", "test"}
     assert found["run"] == f"runs/{runs(here)[0].name}"
-    assert (here / found["plot"]).exists()
+    assert all((here / found[picture]).exists() for picture in ("plot", "gradient_flow"))
     assert (found["seed"], found["epochs"], found["reason"]) == (0, 3, "all steps done")
 
 
