@@ -9,72 +9,21 @@ import numpy as np
 import pytest
 from contract import Rig
 
+from nnctl.checks.gradients.examples import FLAT, LAYERS, layer_examples
 from nnctl.core.arrays import Float, Shape
 from nnctl.nn.compose import Repeat, Residual, Sequential
 from nnctl.nn.layer import Context, Layer, Views
 
-FLAT, SEQUENCE, IMAGE = (4,), (3, 4), (2, 3, 4)
-
-EXAMPLES: dict[str, list[tuple[Any, Shape]]] = {
-    "batch_norm": [
-        ("batch_norm", FLAT),
-        ({"batch_norm": {"momentum": 0.5, "eps": 0.1}}, SEQUENCE),
-        ("batch_norm", IMAGE),
-        ("batch_norm", (1,)),
-    ],
-    "dense": [
-        ({"dense": 3}, FLAT),
-        ({"dense": 4}, FLAT),
-        ({"dense": {"units": 3, "bias": False}}, FLAT),
-        ({"dense": {"units": 1, "init": "orthogonal", "bias_init": {"constant": 0.1}}}, SEQUENCE),
-        ({"dense": 2}, IMAGE),
-        ({"dense": 2}, (1,)),
-    ],
-    "dropout": [("dropout", FLAT), ({"dropout": 0.2}, SEQUENCE), ({"dropout": 0.0}, FLAT), ({"dropout": 0.9}, (1,))],
-    "elu": [("elu", FLAT), ({"elu": 0.3}, SEQUENCE), ({"elu": 2.0}, (1,))],
-    "flatten": [("flatten", FLAT), ("flatten", SEQUENCE), ("flatten", IMAGE)],
-    "gelu": [("gelu", FLAT), ("gelu", IMAGE), ({"gelu": "erf"}, FLAT), ({"gelu": "erf"}, SEQUENCE)],
-    "layer_norm": [("layer_norm", FLAT), ({"layer_norm": {"eps": 0.1}}, SEQUENCE), ("layer_norm", IMAGE)],
-    "leaky_relu": [("leaky_relu", FLAT), ({"leaky_relu": 0.3}, SEQUENCE), ({"leaky_relu": 0.0}, FLAT)],
-    "linear": [("linear", FLAT), ("linear", SEQUENCE)],
-    "prelu": [("prelu", FLAT), ({"prelu": {"shared": True}}, SEQUENCE), ("prelu", IMAGE), ("prelu", (1,))],
-    "relu": [("relu", FLAT), ("relu", IMAGE), ("relu", (1,))],
-    "repeat": [
-        ({"repeat": {"layers": [{"dense": 4}, "tanh"], "times": 3}}, FLAT),
-        ({"repeat": [{"dense": 4}, "layer_norm", "dropout"]}, SEQUENCE),
-    ],
-    "residual": [
-        ({"residual": [{"dense": 5}, "relu", {"dense": 4}]}, FLAT),
-        ({"residual": ["linear"]}, FLAT),
-        ({"residual": [{"residual": ["linear", "dropout"]}, "linear"]}, SEQUENCE),
-        ({"residual": ["batch_norm", "prelu"]}, SEQUENCE),
-        ({"residual": ["linear"]}, FLAT),
-    ],
-    "selu": [("selu", FLAT), ("selu", SEQUENCE)],
-    "sequential": [
-        ({"sequential": [{"dense": 3}, "relu"]}, FLAT),
-        ({"sequential": ["flatten", "dropout", {"dense": 3}]}, SEQUENCE),
-        ({"sequential": ["linear"]}, FLAT),
-        ({"sequential": ["linear", {"sequential": ["relu"]}]}, FLAT),
-    ],
-    "sigmoid": [("sigmoid", FLAT), ("sigmoid", SEQUENCE)],
-    "softmax": [("softmax", FLAT), ("softmax", SEQUENCE), ("softmax", (1,))],
-    "softplus": [("softplus", FLAT), ("softplus", SEQUENCE)],
-    "swish": [("swish", FLAT), ({"swish": 2.0}, SEQUENCE)],
-    "tanh": [("tanh", FLAT), ("tanh", SEQUENCE)],
-}
-"""A few spellings of each layer, with shapes that it takes."""
-
 CASES = [
-    pytest.param(Layer.parse(spelling), shape, id=f"{name}-{i}")
-    for name, examples in EXAMPLES.items()
-    for i, (spelling, shape) in enumerate(examples)
+    pytest.param(layer, shape, id=f"{name}-{i}")
+    for name in LAYERS
+    for i, (layer, shape) in enumerate(layer_examples(name))
 ]
 every_layer = pytest.mark.parametrize(("layer", "shape"), CASES)
 
 
 def test_every_registered_layer_has_examples_here() -> None:
-    assert sorted(EXAMPLES) == sorted(Layer.members())
+    assert sorted(LAYERS) == sorted(Layer.members())
 
 
 @every_layer
@@ -163,7 +112,7 @@ WRECKED: dict[str, type[Sequential]] = {"sequential": Sequential, "residual": Re
 
 
 def test_every_composite_is_tried_with_a_wrecker() -> None:
-    composites = {name for name, (example, *_) in EXAMPLES.items() if _parts(example)}
+    composites = {name for name, (example, *_) in LAYERS.items() if _parts(example)}
     assert composites == set(WRECKED)
 
 

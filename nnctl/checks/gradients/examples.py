@@ -19,7 +19,7 @@ from nnctl.nn.layer import Layer, ShapeError
 from nnctl.nn.losses import Loss
 from nnctl.optim.gradients import Regularizer
 
-__all__ = ["LAYERS", "layer_examples", "loss_examples", "penalty_examples"]
+__all__ = ["FLAT", "IMAGE", "LAYERS", "SEQUENCE", "layer_examples", "loss_examples", "penalty_examples"]
 
 FLAT, SEQUENCE, IMAGE = (4,), (3, 4), (2, 3, 4)
 

@@ -1,0 +1,512 @@
+"""Broken layers, each with one classic bug of backpropagation: the contract must catch every one of them.
+
+A layer of a registered kind is broken by a subclass; `caught_by` names a check of the contract that must fail on it.
+That the same checks pass on the unbroken layers is what `test_contract` shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import contract
+import numpy as np
+
+from nnctl.core.arrays import Float, Shape, column_sums
+from nnctl.nn.activations import Linear, Sigmoid, Softmax, Softplus, Swish, Tanh
+from nnctl.nn.compose import Residual, Sequential
+from nnctl.nn.dense import Dense
+from nnctl.nn.dropout import Dropout
+from nnctl.nn.gelu import Gelu
+from nnctl.nn.layer import Context, Layer, Views
+from nnctl.nn.norm import BatchNorm, LayerNorm
+from nnctl.nn.rectifiers import Elu, LeakyRelu, Prelu, Relu, Selu
+
+
+@dataclass(frozen=True)
+class Bug:
+    layer: Layer
+    shape: Shape
+    caught_by: contract.Check
+
+
+BUGS: dict[str, Bug] = {}
+
+
+def seeded(caught_by: contract.Check, shape: Shape = (4,), **fields: Any) -> Callable[[type[Layer]], type[Layer]]:
+    def plant(broken: type[Layer]) -> type[Layer]:
+        broken.name = broken.__name__.lower()  # a part must have a name; the registry does not learn it
+        BUGS[broken.__name__] = Bug(broken(**fields), shape, caught_by)
+        return broken
+
+    return plant
+
+
+ADJOINT = contract.gradients_are_the_adjoint
+OVERWRITES = contract.backward_overwrites_every_gradient
+DY_ALONE = contract.backward_destroys_dy_and_nothing_else
+INPUT = contract.forward_leaves_its_input_alone
+BUFFERS = contract.buffers_are_reused
+TEMPORARIES = contract.no_large_temporary_is_allocated
+INFERENCE = contract.inference_is_deterministic
+FLOAT32 = contract.float32_stays_float32
+OUT_SHAPE = contract.out_shape_is_true
+REPEATS = contract.training_repeats_at_the_same_step
+NO_DX = contract.gradients_do_not_need_dx
+BATCH_OF_ONE = contract.batch_of_one_works
+
+
+# Dense
+
+
+@seeded(ADJOINT, units=3)
+class BiasGradientMissing(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dx = super().backward(p, g, dy, ctx)
+        g.b.fill(0)
+        return dx
+
+
+@seeded(ADJOINT, units=3)
+class BiasGradientAveraged(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dx = super().backward(p, g, dy, ctx)
+        g.b /= len(dy)
+        return dx
+
+
+@seeded(OVERWRITES, units=3)
+class BiasGradientLeftAsItWas(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        before = g.b.copy()
+        dx = super().backward(p, g, dy, ctx)
+        g.b[...] = before
+        return dx
+
+
+@seeded(OVERWRITES, units=3)
+class GradientAccumulated(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        before = np.nan_to_num(g.W)
+        dx = super().backward(p, g, dy, ctx)
+        g.W += before
+        return dx
+
+
+@seeded(ADJOINT, units=4)
+class KernelNotTransposedInBackward(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        return super().backward(Views(W=p.W.T, b=p.b), g, dy, ctx)
+
+
+@seeded(ADJOINT, units=4)
+class KernelGradientTransposed(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dx = super().backward(p, g, dy, ctx)
+        g.W[...] = g.W.T.copy()
+        return dx
+
+
+@seeded(ADJOINT, units=3)
+class KernelGradientDoubled(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dx = super().backward(p, g, dy, ctx)
+        g.W *= 2
+        return dx
+
+
+@seeded(ADJOINT, units=3)
+class InputGradientWithTheWrongSign(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dx = super().backward(p, g, dy, ctx)
+        return None if dx is None else np.negative(dx, out=dx)
+
+
+@seeded(ADJOINT, shape=(3, 4), units=2)
+class KernelGradientOfTheLastTimeStepAlone(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        x = ctx.saved.reshape(*dy.shape[:-1], -1)
+        dx = super().backward(p, g, dy, ctx)
+        np.dot(x[:, -1].T, dy[:, -1], out=g.W)
+        return dx
+
+
+@seeded(BUFFERS, units=3)
+class BufferOfTheFirstBatchKept(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        stale = ctx.out("stale", (contract.BATCH, dy.shape[-1]))
+        stale[: len(dy)] = dy
+        dx = super().backward(p, g, dy, ctx)
+        column_sums(stale, out=g.b)  # the rows that the smaller batch did not write are still there
+        return dx
+
+
+@seeded(TEMPORARIES, units=3)
+class OutputAllocatedAnew(Dense):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        ctx.saved = x
+        return x @ p.W + p.b
+
+
+@seeded(BUFFERS, units=3)
+class BufferWithANewNameEachStep(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        ctx.out(f"copy {len(ctx._backing)}", dy.shape)
+        return super().backward(p, g, dy, ctx)
+
+
+@seeded(FLOAT32, units=3)
+class OutputInFloat64(Dense):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        return super().forward(p, x, ctx).astype(np.float64)
+
+
+@seeded(OUT_SHAPE, units=3)
+class ShapeToldWrong(Dense):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        return super().forward(p, x, ctx)[:, :-1]
+
+
+@seeded(NO_DX, units=3)
+class GradientSkippedWithDx(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        if not ctx.need_dx:
+            g.W.fill(0)
+            g.b.fill(0)
+            return None
+        return super().backward(p, g, dy, ctx)
+
+
+@seeded(DY_ALONE, units=3)
+class KernelSteppedInBackward(Dense):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dx = super().backward(p, g, dy, ctx)
+        p.W -= 0.1 * g.W
+        return dx
+
+
+# Activations
+
+
+@seeded(ADJOINT)
+class MaskInverted(Relu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        return np.multiply(dy, ctx.saved <= 0, out=dy)
+
+
+@seeded(ADJOINT)
+class MaskForgotten(Relu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        return dy
+
+
+@seeded(INPUT)
+class InputOverwritten(Relu):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        ctx.saved = np.maximum(x, 0, out=x)
+        return x
+
+
+@seeded(ADJOINT)
+class SlopeOfTheWrongSide(LeakyRelu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        ctx.saved = -ctx.saved
+        return super().backward(p, g, dy, ctx)
+
+
+@seeded(ADJOINT)
+class SlopeBelowZeroForgotten(LeakyRelu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        return np.multiply(dy, ctx.saved > 0, out=dy)
+
+
+@seeded(ADJOINT, alpha=0.5)
+class EluSlopeWithoutAlpha(Elu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        _, bend = ctx.saved
+        return np.multiply(dy, bend + 1, out=dy)
+
+
+@seeded(ADJOINT)
+class EluSlopeWithoutTheOne(Elu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        x, bend = ctx.saved
+        return np.multiply(dy, np.where(x > 0, 1, bend), out=dy)
+
+
+@seeded(ADJOINT)
+class SeluSlopeWithoutLambda(Selu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        return super().backward(p, g, dy / 1.0507009873554805, ctx)
+
+
+@seeded(ADJOINT, shape=(3, 4))
+class SlopeGradientOfTheFirstStepAlone(Prelu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        _, below = ctx.saved
+        first = (dy * below)[:, 0].sum(0)
+        dx = super().backward(p, g, dy, ctx)
+        g.alpha[...] = first
+        return dx
+
+
+@seeded(ADJOINT)
+class SlopeGradientOfOneForAll(Prelu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dx = super().backward(p, g, dy, ctx)
+        g.alpha.fill(g.alpha.sum())
+        return dx
+
+
+@seeded(ADJOINT)
+class SigmoidSlopeOfTheInput(Sigmoid):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        y = super().forward(p, x, ctx)
+        ctx.saved = x
+        return y
+
+
+@seeded(ADJOINT)
+class TanhNotSquared(Tanh):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        return np.multiply(dy, 1 - ctx.saved, out=dy)
+
+
+@seeded(ADJOINT)
+class SoftmaxDiagonalAlone(Softmax):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        y = ctx.saved
+        return np.multiply(dy, y * (1 - y), out=dy)
+
+
+@seeded(INFERENCE, shape=(2, 3))
+class SoftmaxOverTheBatch(Softmax):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        y = super().forward(p, x, ctx)
+        y /= y.sum(0)
+        return y
+
+
+@seeded(ADJOINT)
+class SoftplusSlopeForgotten(Softplus):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        return dy
+
+
+@seeded(ADJOINT, beta=2.0)
+class SwishSlopeWithoutBeta(Swish):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        y, s = ctx.saved
+        return np.multiply(dy, s + y * (1 - s), out=dy)
+
+
+@seeded(ADJOINT)
+class GeluSlopeWithoutTheInnerDerivative(Gelu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        _, t = ctx.saved
+        return np.multiply(dy, (1 + t) / 2, out=dy)
+
+
+@seeded(ADJOINT, form="erf")
+class GeluSlopeWithoutTheDensity(Gelu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        x, _, tail = ctx.saved
+        return np.multiply(dy, np.where(x > 0, 1 - tail, tail), out=dy)
+
+
+# Dropout
+
+
+@seeded(ADJOINT)
+class AnotherMaskInBackward(Dropout):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        return np.multiply(dy, np.roll(ctx.saved, 1), out=dy) if ctx.training else dy
+
+
+@seeded(ADJOINT)
+class NotRescaledInBackward(Dropout):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        return np.multiply(dy, ctx.saved > 0, out=dy) if ctx.training else dy
+
+
+@seeded(INFERENCE)
+class DropsAtInference(Dropout):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        ctx.now.training = True
+        return super().forward(p, x, ctx)
+
+
+@seeded(REPEATS)
+class AnotherMaskEachTime(Dropout):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        ctx.saved = (np.random.default_rng().random(x.shape) > self.rate) * 2.0 if ctx.training else None
+        return x if ctx.saved is None else x * ctx.saved
+
+
+@seeded(contract.dropout_drops_and_keeps_the_mean)
+class NotRescaled(Dropout):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        y = super().forward(p, x, ctx)
+        return y * (1 - self.rate) if ctx.training else y
+
+
+@seeded(contract.dropout_drops_and_keeps_the_mean)
+class DropsNothing(Dropout):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        ctx.saved = None
+        return x
+
+
+@seeded(contract.dropout_drops_and_keeps_the_mean, rate=0.2)
+class KeepsTheShareToDrop(Dropout):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        return Dropout(rate=1 - self.rate).forward(p, x, ctx)
+
+
+@seeded(contract.dropout_drops_and_keeps_the_mean)
+class TheSameMaskEveryStep(Dropout):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        ctx.now.step = 0
+        return super().forward(p, x, ctx)
+
+
+@seeded(contract.dropout_drops_and_keeps_the_mean)
+class WholeSamplesDropped(Dropout):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        super().forward(p, x, ctx)
+        if ctx.training:
+            ctx.saved[...] = ctx.saved[:, :1]
+            return x * ctx.saved
+        return x
+
+
+# Normalization
+
+
+@seeded(ADJOINT)
+class BatchMeanForgottenInBackward(BatchNorm):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        _, r, n = ctx.saved
+        mean = p.gamma * r * dy.sum(0) / max(n, 1)
+        dx = super().backward(p, g, dy, ctx)
+        return dx if dx is None or not n else np.add(dx, mean, out=dx)
+
+
+@seeded(ADJOINT)
+class BatchVarianceForgottenInBackward(BatchNorm):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        centred, r, n = ctx.saved
+        dx = super().backward(p, g, dy, ctx)
+        return dx if dx is None or not n else np.add(dx, p.gamma * centred * r * r * g.gamma / n, out=dx)
+
+
+@seeded(ADJOINT)
+class BatchTreatedAsConstants(BatchNorm):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        centred, r, _ = ctx.saved
+        ctx.saved = centred, r, 0
+        return super().backward(p, g, dy, ctx)
+
+
+@seeded(ADJOINT)
+class ScaleGradientOfTheRawInput(BatchNorm):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        y = super().forward(p, x, ctx)
+        self_x = x.copy()
+        _, r, n = ctx.saved
+        ctx.saved = self_x, r, n
+        return y
+
+
+@seeded(INFERENCE)
+class BatchStatisticsAtInference(BatchNorm):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        ctx.now.training = True
+        return super().forward(p, x, ctx)
+
+
+@seeded(DY_ALONE)
+class SavedValuesDestroyedInBackward(BatchNorm):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dx = super().backward(p, g, dy, ctx)
+        ctx.saved[0][...] *= 2
+        return dx
+
+
+@seeded(BATCH_OF_ONE)
+class UnbiasedVarianceOfOne(BatchNorm):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        y = super().forward(p, x, ctx)
+        with np.errstate(all="ignore"):
+            others = np.float64(len(x) - 1)
+            return y / others * others
+
+
+@seeded(ADJOINT)
+class FeatureMeanForgottenInBackward(LayerNorm):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        _, r = ctx.saved
+        mean = r * (dy * p.gamma).mean(-1, keepdims=True)
+        dx = super().backward(p, g, dy, ctx)
+        return None if dx is None else np.add(dx, mean, out=dx)
+
+
+@seeded(ADJOINT)
+class FeatureVarianceForgottenInBackward(LayerNorm):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        normal, r = ctx.saved
+        slant = r * normal * (dy * p.gamma * normal).mean(-1, keepdims=True)
+        dx = super().backward(p, g, dy, ctx)
+        return None if dx is None else np.add(dx, slant, out=dx)
+
+
+@seeded(ADJOINT)
+class ScaleGradientMissing(LayerNorm):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dx = super().backward(p, g, dy, ctx)
+        g.gamma.fill(0)
+        return dx
+
+
+@seeded(ADJOINT)
+class ScaleForgottenOnTheWayDown(LayerNorm):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        return super().backward(Views(gamma=np.ones_like(p.gamma), beta=p.beta), g, dy, ctx)
+
+
+# Composites
+
+
+DENSE_AND_TANH = (Dense(units=4), Tanh())
+
+
+@seeded(ADJOINT, layers=DENSE_AND_TANH)
+class SkipGradientForgotten(Residual):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        return Sequential.backward(self, p, g, dy, ctx)
+
+
+@seeded(ADJOINT, layers=DENSE_AND_TANH)
+class GradientHandedOutUncopied(Residual):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        through = Sequential.backward(self, p, g, dy, ctx)  # tanh changes dy, which the skip still needs
+        return None if through is None else through + dy
+
+
+@seeded(INPUT, layers=(Linear(),))
+class SumWrittenIntoTheInput(Residual):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        x += Sequential.forward(self, p, x, ctx)
+        return x
+
+
+@seeded(ADJOINT, layers=(Dense(units=4), Tanh(), Dense(units=4)))
+class PartsInForwardOrder(Sequential):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        for part in ctx.parts:
+            dx = part.backward(dy)
+            if dx is None:
+                return None
+            dy = dx
+        return dy
