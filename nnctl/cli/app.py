@@ -26,6 +26,7 @@ from nnctl.cli import (
     gradcheck,
     init,
     lint,
+    lr_find,
     ls,
     overfit_batch,
     predict,
@@ -56,8 +57,10 @@ app.command("fetch")(fetch.command)
 app.command("explain")(explain.command)
 app.command("schema")(schema.command)
 app.command("lint")(lint.command)
+app.command("doctor")(doctor.command)
 app.command("data")(data.command)
 app.command("gradcheck")(gradcheck.command)
+app.command("lr-find")(lr_find.command)
 app.command("overfit-batch")(overfit_batch.command)
 app.command("compare")(compare.command)
 app.command("diff")(diff.command)

@@ -1,0 +1,171 @@
+"""What the figures of lr-find mean: its rules, and the findings they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nnctl.core.finding import Finding, Rule
+
+__all__ = ["GOOD", "findings", "judge_rate", "refusal"]
+
+ABOVE_NOISE = 2.0
+"""A drop counts when it is more than this many times the spread of the curve before it moves."""
+FEWEST = 10
+"""Points that a curve needs before anything is read off it."""
+GOOD = 0.9
+"""A learning rate does well when its short runs reach this share of the suggestion's drop."""
+FAR = 10.0
+"""A factor between two learning rates, or between two estimates of one, that is worth a warning."""
+SLOW = 0.5
+"""A learning rate far from the best one is worth a warning where its short runs reach less than this share."""
+
+_SMITH = "Smith (2017), arXiv:1506.01186"
+
+FLAT = Rule(
+    "lr-flat-curve",
+    "The loss falls at no learning rate.",
+    "A range test tries every learning rate from far too small to far too large. Somewhere between, a network that can "
+    "learn at all begins to. Where the loss stays as it was, the gradient is next to nothing or leads nowhere: units "
+    "are dead or saturated, the layers are too many for their init, the targets have nothing to do with the inputs, or "
+    "the range ends before learning begins.",
+    f"fails where the smoothed loss falls by no more than {ABOVE_NOISE:g} times its noise, or no short run ends lower "
+    f"than it began",
+    "Run nnctl overfit-batch, which names the likeliest cause. If that passes, raise --max or --steps.",
+    _SMITH,
+)
+AT_ONCE = Rule(
+    "lr-diverges-at-once",
+    "The loss runs away before it has fallen.",
+    "At a small enough learning rate every step goes downhill. Where even the smallest ones of the range go up, or end "
+    "in numbers that are not finite, inputs or targets are usually far too large (unscaled columns, years, prices), or "
+    "the initial weights are.",
+    f"fails where the sweeps end within {FEWEST} steps, or run away without having fallen",
+    "Scale the inputs (data.scaling) and the targets of a regression (data.target_scaling). If they are, lower --min.",
+    _SMITH,
+)
+TOO_FEW = Rule(
+    "lr-too-few-steps",
+    "The range test has too few steps to read a curve from.",
+    "The learning rate walks through many decades; with a handful of steps the curve is a few noisy points, and any "
+    "rule reads chance from it.",
+    f"fails below {FEWEST} steps",
+    "Leave --steps at 100, or raise it.",
+    _SMITH,
+)
+OWN = Rule(
+    "lr-of-the-spec",
+    "The spec's learning rate, held against what was measured.",
+    "The learning rate matters more than any other number of the training (Bengio, 2012, arXiv:1206.5533, section 3). "
+    "A rate far below the best one needs many times the steps; one beyond the edge ends in numbers that are not "
+    "finite, or in a network that is worse than an untrained one.",
+    f"fails where a short run at it, or between it and the suggestion, diverged; warns where it is more than a factor "
+    f"of {FAR:g} from the suggestion and reaches less than {SLOW:.0%} of its drop",
+    "Take the suggestion: nnctl lr-find --apply writes it into the spec.",
+)
+EDGE = Rule(
+    "lr-at-the-edge",
+    "The best learning rate is an end of the range that was tried.",
+    "Where the best of a range is its end, the best of all may lie outside.",
+    "warns where the suggestion is --min or --max",
+    "Widen the range with --min or --max. A network that wants more than 10 often has inputs that are far too small.",
+)
+SUGGESTION = Rule(
+    "lr-suggestion",
+    "The learning rate that brings the loss down furthest in a short training.",
+    "Too small a learning rate wastes steps; too large a one overshoots or diverges. The range test says where to "
+    "look: where the loss has fallen most of its way. Short runs around that place, all from the same starts on the "
+    "same batches, decide: the best wins, and the smaller one where several tie. Each start chooses once by itself as "
+    "well, and the spread of these choices is the interval.",
+    f"warns where the starts disagree by more than a factor of {FAR:g}, and not because all in between is good",
+    "Raise --sweeps for a firmer answer, or take the lower end of the interval.",
+    _SMITH,
+)
+
+
+def findings(figures: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Return what the figures of `lr_find` come to: the refusal, or the judgement and the suggestion."""
+    refused = refusal(figures)
+    if refused is not None:
+        return (refused,)
+    if figures["suggestion"] is None:
+        return (FLAT.fail("None of the short runs ended with a lower loss than it began."),)
+    return (judge_rate(figures["lr"], figures), *_edge(figures), _suggestion(figures))
+
+
+def judge_rate(lr: float, figures: Mapping[str, Any]) -> Finding:
+    """Return how a spec's learning rate stands to what `lr_find` measured.
+
+    Parameters
+    ----------
+    lr : float
+    figures : mapping
+        The figures of a report that has a suggestion.
+    """
+    suggestion, diverges = figures["suggestion"], figures["diverges"]
+    trial = next((trial for trial in figures["trials"] if trial["lr"] == lr), None)
+    away = _distance(lr, suggestion)
+    if diverges is not None and lr >= diverges:
+        where = "at it" if lr == diverges else f"at {diverges:g} already"
+        said = f"The spec's {lr:g} is too high: a short run {where} diverged. The suggestion is {suggestion:g}."
+        if figures["warms_up"]:
+            said = f"{said} The schedule {figures['schedule']}, which begins with smaller steps, may save it."
+            return OWN.warn(said, where="optimizer.lr", value=lr, threshold=diverges)
+        return OWN.fail(said, where="optimizer.lr", value=lr, threshold=diverges)
+    reached = f", and brings the loss down {max(trial['share'], 0):.0%} as far" if trial and lr != suggestion else ""
+    said = f"The spec's {lr:g} is {away}{reached}."
+    is_near = 1 / FAR <= lr / suggestion <= FAR
+    if is_near or (trial is not None and trial["share"] >= SLOW):
+        return OWN.passed(said, where="optimizer.lr", value=lr, threshold=suggestion)
+    return OWN.warn(said, where="optimizer.lr", value=lr, threshold=suggestion)
+
+
+def refusal(figures: Mapping[str, Any]) -> Finding | None:
+    """Return why no learning rate can be read off the sweeps; None where one can."""
+    rates, curve = figures["rates"], figures["curve"]
+    points = len(curve["lr"]) if curve else 0
+    if len(rates) < FEWEST:
+        return TOO_FEW.fail(f"{len(rates)} steps are too few for a curve.", value=len(rates), threshold=FEWEST)
+    if not points:
+        fix = "Look at the data first: nnctl data. Then at the initial weights: init."
+        said = "The very first gradient is not finite, before any step: it is not a matter of the learning rate."
+        return AT_ONCE.fail(said, fix=fix, value=0, threshold=FEWEST)
+    if points < FEWEST:
+        said = f"The loss ran away within {points + 1} steps, at a learning rate of {rates[points]:.1e}."
+        return AT_ONCE.fail(said, value=points, threshold=FEWEST)
+    drop, noise = curve["start"] - min(curve["loss"]), curve["noise"]
+    if drop <= ABOVE_NOISE * noise:
+        if points < len(rates):
+            said = f"The loss rose from {rates[points]:.1e} on without ever having fallen."
+            return AT_ONCE.fail(said, value=drop, threshold=ABOVE_NOISE * noise)
+        said = (
+            f"From {rates[0]:g} to {rates[-1]:g} the loss fell by {max(drop, 0):.2g}, which is no more than its noise."
+        )
+        return FLAT.fail(said, value=drop, threshold=ABOVE_NOISE * noise)
+    return None
+
+
+def _edge(figures: Mapping[str, Any]) -> tuple[Finding, ...]:
+    lr, ends = figures["suggestion"], {figures["rates"][0]: "--min", figures["rates"][-1]: "--max"}
+    if lr not in ends:
+        return ()
+    return (EDGE.warn(f"The best learning rate is {ends[lr]}, {lr:g}; beyond may be a better one.", value=lr),)
+
+
+def _suggestion(figures: Mapping[str, Any]) -> Finding:
+    lr, (least, most), (low, high) = figures["suggestion"], figures["interval"], figures["good"]
+    starts = len(figures["sweeps"])
+    runs = f"{len(figures['trials'])} learning rates were tried in short runs of {figures['run_steps']} steps"
+    spread = f"each of {starts} starts alone would choose {least:g} to {most:g}" if starts > 1 else "from one start"
+    said = f"{runs}; {spread}. From {low:g} to {high:g} the loss falls at least {GOOD:.0%} as far."
+    if most > FAR * least and not low <= least <= most <= high:
+        return SUGGESTION.warn(said, value=lr, threshold=FAR)
+    return SUGGESTION.passed(said, value=lr, threshold=FAR)
+
+
+def _distance(lr: float, suggestion: float) -> str:
+    if lr == suggestion:
+        return "the suggestion itself"
+    factor = max(lr / suggestion, suggestion / lr)
+    times = f"{factor:.1f}" if factor < 10 else f"{factor:,.0f}"
+    return f"{times} times {'larger' if lr > suggestion else 'smaller'} than the suggestion of {suggestion:g}"
