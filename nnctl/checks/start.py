@@ -64,8 +64,8 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
     Returns
     -------
     Report
-        Figures: ``loss``, ``reference``, ``expected`` (the reference in words), ``ratio``, ``spread`` (standard
-        deviation of the outputs), ``target_mean``, ``target_spread``.
+        Figures: ``loss``, ``reference``, ``expected`` (the reference in words), ``ratio``, ``size`` (root mean
+        square of the outputs), ``target_mean``, ``target_spread``.
     """
     tell(0.0, "the loss at the start")
     batch = _rows(experiment)
@@ -75,13 +75,13 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
     with np.errstate(all="ignore"):
         loss = experiment.loss.value(z, t, w, total)
         reference = experiment.loss.value(_knows_nothing(experiment.loss, t), t, w, total)
-        spread = float(np.std(z, axis=0, dtype=np.float64).mean())
+        size = float(np.sqrt(np.mean(np.square(z, dtype=np.float64))))
     figures: dict[str, Any] = {
         "loss": loss,
         "reference": reference,
         "expected": _expected(experiment.loss, t.shape[1]),
         "ratio": loss / reference if reference > 0 else None,
-        "spread": spread,
+        "size": size,
     }
     findings = [_judged(experiment.loss, figures)]
     if experiment.loss.task == "regression":
@@ -140,13 +140,13 @@ def _judged(loss: Loss, figures: dict[str, Any]) -> Finding:
     if ratio < LUCK:
         fix = "Look for a column that holds the target, and for labels that do not belong to the loss."
         return START.warn(f"{against}: it cannot know that much.", fix=fix, value=ratio, threshold=LUCK)
-    spread = f"the first outputs spread by {figures['spread']:.2g}"
+    size = f"the first outputs are about {figures['size']:.2g} in size"
     if ratio < 1:
         return START.passed(f"{against}: the first weights happen to lie right.", value=ratio, threshold=LUCK)
     if ratio <= warns:
-        return START.passed(f"{against}; {spread}, which costs that much.", value=ratio, threshold=warns)
+        return START.passed(f"{against}; {size}, which costs that much.", value=ratio, threshold=warns)
     judged = START.warn if ratio <= fails else START.fail
-    return judged(f"{against}: {ratio:.3g} times as much; {spread}.", value=ratio, threshold=warns)
+    return judged(f"{against}: {ratio:.3g} times as much; {size}.", value=ratio, threshold=warns)
 
 
 def _centred(figures: dict[str, Any]) -> Finding:

@@ -21,6 +21,7 @@ from nnctl.cli import (
     compare,
     data,
     diff,
+    doctor,
     explain,
     fetch,
     gradcheck,

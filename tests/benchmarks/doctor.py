@@ -1,0 +1,88 @@
+"""How often the doctor names a planted fault first, and how often it finds fault with a healthy spec.
+
+``python tests/benchmarks/doctor.py`` runs `nnctl doctor` on every spec under ``tests/checks/specs`` and prints, for
+each, what was planted, what was named first, whether that is right, and the seconds; then the shares.
+``--only NAME`` runs those whose name contains it, ``--json FILE`` keeps the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "checks"))
+
+from planted import Planted, lay_out
+
+from nnctl.checks.doctor import diagnose, diagnose_unusable
+from nnctl.core.errors import DataError
+from nnctl.experiment.assembly import Experiment
+from nnctl.spec.load import load_spec
+
+__all__ = ["examined"]
+
+
+def examined(planted: Planted) -> dict[str, Any]:
+    """Return what the doctor says of a spec, held against what was planted in it."""
+    started = time.perf_counter()
+    loaded = load_spec(planted.path)
+    try:
+        report = diagnose(Experiment(loaded))
+    except DataError as error:
+        report = diagnose_unusable(loaded, error)
+    first = report.first
+    return {
+        "spec": planted.name,
+        "planted": list(planted.faults),
+        "named": first.rule if first else None,
+        "message": first.message if first else "",
+        "right": (first.rule in planted.faults) if first and planted.faults else not planted.faults and first is None,
+        "also": [f"{f.verdict} {f.rule}" for f in report.findings if f.verdict != "pass" and f is not first],
+        "seconds": time.perf_counter() - started,
+        "steps": {step["step"]: step["seconds"] for step in report.figures["steps"]},
+    }
+
+
+def show(results: Sequence[dict[str, Any]]) -> None:
+    """Print the shares."""
+    faulty = [result for result in results if result["planted"]]
+    healthy = [result for result in results if not result["planted"]]
+    for name, group in (("planted faults named first", faulty), ("healthy specs without alarm", healthy)):
+        if group:
+            right = sum(result["right"] for result in group)
+            print(f"{name:<30}{right} of {len(group)} ({right / len(group):.1%})")
+    seconds = sorted(result["seconds"] for result in results)
+    print(f"{'seconds a spec':<30}median {seconds[len(seconds) // 2]:.1f}, longest {seconds[-1]:.1f}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the study."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="specs whose name contains this")
+    parser.add_argument("--json", type=Path, help="where to keep the figures")
+    options = parser.parse_args(arguments)
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        for planted in lay_out(Path(folder)):
+            if options.only not in planted.name:
+                continue
+            found = examined(planted)
+            results.append(found)
+            mark = "  " if found["right"] else "!!"
+            print(f"{mark} {found['spec']:<28}{found['named'] or '-':<36}{found['seconds']:5.1f} s", flush=True)
+            if not found["right"]:
+                print(f"     planted {', '.join(found['planted']) or 'nothing'}; {found['message']}")
+                print(f"     also {', '.join(found['also']) or 'nothing'}")
+    show(results)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()
