@@ -29,7 +29,7 @@ def command(
     spec: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SPEC or FILE]",
+            metavar="SPEC|FILE",
             help="The YAML spec, spec.yaml here if left out; or a csv, tsv, parquet, npz or idx file.",
         ),
     ] = None,

@@ -41,7 +41,7 @@ def measure_constant(view: View) -> dict[str, Any]:
     both = constant
     if "validation" in view.inputs:
         both = constant & (view.inputs["validation"] == train[0]).all(0)
-    names = [view.names[k] for k in np.flatnonzero(constant)]
+    names = [view.names[k].split("=")[0] if view.is_onehot[k] else view.names[k] for k in np.flatnonzero(constant)]
     return {
         "inputs": len(view.names),
         "train": int(constant.sum()),
@@ -64,7 +64,12 @@ def constant_columns(view: View, found: dict[str, Any]) -> Iterator[Finding]:
     rows = len(view.parts["train"])
     what = "pixels" if view.image_shape else "values of a row" if view.is_grid else "columns"
     if count == width:
-        yield CONSTANT.fail(f"no input ever changes: {width} of {width} have one value only.", value=count, threshold=0)
+        yield CONSTANT.fail(
+            f"no input ever changes, of {width} in {rows:,} rows.",
+            value=count,
+            threshold=0,
+            fix="Look at how the source is read: its separator, its header, its key.",
+        )
     elif view.is_grid:
         said = f"{count} of {width} {what} have one value in all {rows:,} {'training ' if view.data else ''}rows"
         if "validation" in view.parts:

@@ -9,6 +9,7 @@ import numpy as np
 from nnctl.checks.data.view import View, targets
 from nnctl.core.errors import UsageError
 from nnctl.data.sources import Source
+from nnctl.data.sources.frames import FrameFile
 from nnctl.data.sources.idx import as_rows, read_idx
 from nnctl.data.sources.paths import found
 from nnctl.data.table import Table
@@ -31,8 +32,9 @@ def view_of_file(path: Path, target: str | None) -> tuple[View, tuple[str, ...]]
         return _view_of_idx(path, target)
     base = Path.cwd()
     looked = look_at(str(path), base, target)
-    [(kind, fields)] = looked.source.items()
-    source = Source.parse({kind: {key: value for key, value in fields.items() if key != "drop"}})
+    source = Source.parse(looked.source)
+    if isinstance(source, FrameFile):
+        source = source.model_copy(update={"drop": ()})
     table = source.load(base, 0)
     y, classes = targets(table, looked.task)
     remarks = tuple(remark for remark in looked.remarks if "is left out" not in remark and "test part" not in remark)

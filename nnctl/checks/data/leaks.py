@@ -30,8 +30,8 @@ LEAK = Rule(
     threshold="Each column alone predicts the other half of the rows: the commonest class (or the mean target) among "
     "the rows with the same, or else the nearest, value; in a regression also a straight line. Its skill is the share "
     "of the errors of always guessing the commonest class (or of the variance) that it avoids. Warns from 0.98 on, or "
-    "0.995 where nearly every row has a value of its own; fails where it is 1 and values and classes go one to one, or from 0.9999 on in a regression. "
-    "From 40 rows on; not for an only input.",
+    "0.995 where most rows have a value of their own; fails where it is 1 and values and classes go one to one, or "
+    "from 0.9999 on in a regression. From 40 rows on; not for an only input.",
     fix="Ask whether the column is known at the time of prediction. If not, drop it: `drop: [NAME]` in the source.",
     source="Holte (1993), Very simple classification rules perform well on most commonly used datasets; Kaufman, "
     "Rosset and Perlich (2012), Leakage in data mining",

@@ -106,13 +106,10 @@ def _frame_of(view: View) -> pl.DataFrame:
 
     x = view.whole.x
     frame = pl.DataFrame(x, schema=list(view.whole.features)) if isinstance(x, np.ndarray) else x
-    frame = frame.drop(identifying(frame))
-    y = view.whole.y
-    return frame if y is None else frame.hstack([pl.Series(f"target {k}", t) for k, t in enumerate(_columns(y))])
-
-
-def _columns(y: Array) -> list[Array]:
-    return list(y.reshape(len(y), -1).T)
+    columns = frame.drop(identifying(frame)).get_columns()
+    if view.whole.y is not None:
+        columns += [pl.Series(target) for target in view.whole.y.reshape(len(frame), -1).T]
+    return pl.DataFrame([column.alias(str(k)) for k, column in enumerate(columns)])
 
 
 def _keys(frame: pl.DataFrame) -> Array:

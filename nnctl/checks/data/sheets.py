@@ -83,6 +83,9 @@ def _histogram(column: pl.Series, groups: Array, count: int) -> dict[str, Any]:
     texts = column.cast(str).to_numpy()
     labels = [str(value) for value in values.cast(str)]
     counts = [[int(((texts == label) & (groups == k)).sum()) for label in labels] for k in range(count)]
+    if column.n_unique() > CATEGORIES:
+        labels = [*labels, "others"]
+        counts = [[*shown, int((groups == k).sum()) - sum(shown)] for k, shown in enumerate(counts)]
     return {"name": column.name, "labels": labels, "counts": counts}
 
 

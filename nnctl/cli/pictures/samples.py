@@ -29,7 +29,7 @@ def draw(figures: Mapping[str, Any]) -> bytes:
             axes.set_xticks([])
             axes.set_yticks([])
             if k == 0 and line["label"]:
-                label = line["label"][:12].replace("$", r"\$")
+                label = (line["label"] if len(line["label"]) <= 12 else f"{line['label'][:11]}…").replace("$", r"\$")
                 axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=11)
     low, high = sheet["range"]
     more = f"; {sheet['left_out']} more classes are not drawn" if sheet["left_out"] else ""
