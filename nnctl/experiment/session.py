@@ -53,7 +53,7 @@ class Session:
         self.plan = experiment.plan(self.batches)
         self.learner = experiment.learner()
         self.progress = experiment.progress(self.batches)
-        self.health = Health(experiment.layout, lr=self.learner.optimizer.lr, clipped=self.learner.clip is not None)
+        self.health = Health.of(self.learner)
         self.training = Training(
             self.learner,
             self.batches,

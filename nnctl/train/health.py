@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from nnctl.core.finding import Finding, Rule, Verdict
 from nnctl.nn.initializers import Zeros
 from nnctl.nn.layout import Layout
 from nnctl.train.flow import Sample
+from nnctl.train.step import Learner
 
 __all__ = [
     "DEAD_RELU",
@@ -134,6 +135,11 @@ class Health:
         self._units = {row.path: row.out_shape[-1] for row in layout.rows if row.out_shape}
         self._settled = 100 if layout.state_size else 0  # until then running statistics mislead inference mode
         self._told: set[tuple[str, Verdict]] = set()
+
+    @classmethod
+    def of(cls, learner: Learner) -> Self:
+        """Return what judges the training of a learner."""
+        return cls(learner.network.layout, lr=learner.optimizer.lr, clipped=learner.clip is not None)
 
     @property
     def figures(self) -> dict[str, Any]:
