@@ -12,13 +12,14 @@ __all__ = ["in_causal_order"]
 CAUSES: tuple[tuple[str, ...], ...] = (
     # The rows themselves: whatever comes after is measured on them.
     ("unusable-data", "non-finite-values", "regression-on-classes"),
-    ("target-leak", "label-conflicts", "overfit-floor", "shared-rows", "duplicate-rows"),
+    ("label-conflicts", "overfit-floor", "target-leak", "shared-rows", "duplicate-rows"),
     ("hidden-missing-values", "missing-values", "identifier-columns"),
     ("split-in-file-order", "unshuffled-batches", "class-absent", "sorted-rows", "target-drift", "input-drift"),
+    ("little-training-data", "few-rows"),
     # What the network receives of them.
-    ("raw-pixels", "input-scaling", "scaling-range", "input-scale", "overfit-unscaled-inputs"),
-    ("squashed-regression-output", "overfit-target-range"),
-    ("outliers", "overfit-outlying-targets", "target-scaling", "target-scale", "targets-off-centre", "capped-target"),
+    ("scaling-range", "input-scaling", "raw-pixels", "input-scale", "overfit-unscaled-inputs", "outliers"),
+    ("squashed-regression-output", "outlying-targets", "overfit-outlying-targets"),
+    ("target-scaling", "target-scale", "targets-off-centre", "overfit-target-range", "capped-target"),
     # The network.
     ("softmax-in-hidden-layer", "dropout-on-output", "normalization-on-output", "squashed-margin"),
     ("overfit-loss-and-output", "no-symmetry-breaking", "overfit-identical-units"),
@@ -38,15 +39,7 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     ("dead-relu", "saturated-units", "exploding-gradient", "vanishing-gradient", "unchanged-weights", "update-ratio"),
     ("lr-of-the-spec", "lr-flat-curve", "overfit-too-small", "overfit-batch", "inputs-ignored", "linear-baseline"),
     # Advice: nothing fails because of it.
-    (
-        "class-balance",
-        "l2-with-adam",
-        "few-rows",
-        "no-validation",
-        "small-validation",
-        "no-test",
-        "little-training-data",
-    ),
+    ("class-balance", "l2-with-adam", "no-validation", "small-validation", "no-test"),
     ("constant-columns", "target-scaling-ignored", "no-early-stopping", "patience-too-long"),
     ("stopping-on-training-figure", "plateau-never-acts", "schedule-beyond-training"),
     ("gradient-on-kinks", "component-without-example"),
@@ -54,8 +47,9 @@ CAUSES: tuple[tuple[str, ...], ...] = (
 )
 """Rules by id, causes before what they cause. Not measured: this is how people who debug networks reason."""
 
-FIRST_CAUSE, FIRST_ADVICE = "hidden-missing-values", "class-balance"
-"""What stands between can make a training fail; what stands before makes its figures untrue."""
+UNTRUE = frozenset({"target-leak", "shared-rows", "duplicate-rows", "identifier-columns", "missing-values"})
+"""What makes a training's figures untrue, or its work harder, and no training fail."""
+FIRST_ADVICE = "class-balance"
 
 _PLACES = {rule: place for place, rule in enumerate(rule for group in CAUSES for rule in group)}
 
@@ -77,5 +71,5 @@ def _place(finding: Finding) -> int:
 
 
 def _explains(finding: Finding, last: int) -> bool:
-    can_explain = _PLACES[FIRST_CAUSE] <= _place(finding) < _PLACES[FIRST_ADVICE]
+    can_explain = _place(finding) < _PLACES[FIRST_ADVICE] and finding.rule not in UNTRUE
     return finding.verdict == "warn" and can_explain and _place(finding) < last

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnctl.core.arrays import Float
+from nnctl.core.arrays import Array, Float
 from nnctl.core.finding import Finding, Report, Rule, Tell, silent
 from nnctl.data.batches import Batch
 from nnctl.experiment.assembly import Experiment
@@ -22,6 +22,7 @@ LUCK = 0.5
 ABOVE = {"classification": (2.5, 25.0), "regression": (5.0, 50.0)}
 """From how many times the reference on it warns, and fails."""
 OFF_CENTRE = 1.5
+FEW, MOST = 0.01, 0.5
 
 START = Rule(
     "loss-at-start",
@@ -48,6 +49,18 @@ CENTRE = Rule(
     "Bishop (1995), Neural networks for pattern recognition, section 8.2",
 )
 
+OUTLYING = Rule(
+    "outlying-targets",
+    "A few targets lie so far from all others that they alone rule the loss.",
+    "The squared error of one target that is a thousand times too large outweighs that of all other rows together, and "
+    "where targets are scaled it presses all others onto one point. Most often it is a slip in the data: another unit, "
+    "a decimal point, a missing value written as a large number.",
+    f"The share of the targets' sum of squared deviations that the {FEW:.0%} farthest rows have: warns beyond "
+    f"{MOST:.0%}; a normal distribution has 8 % there.",
+    "Look at those rows and mend or drop them. If they are true, use huber or mae, or predict the logarithm.",
+    "Huber (1964), Robust estimation of a location parameter",
+)
+
 
 def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
     """Return how the loss of a fresh network compares with what it should be.
@@ -65,7 +78,7 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
     -------
     Report
         Figures: ``loss``, ``reference``, ``expected`` (the reference in words), ``ratio``, ``size`` (root mean
-        square of the outputs), ``target_mean``, ``target_spread``.
+        square of the outputs), ``target_mean``, ``target_spread``, ``outlying_share``.
     """
     tell(0.0, "the loss at the start")
     batch = _rows(experiment)
@@ -88,7 +101,8 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
         mean, deviation = t.mean(0, dtype=np.float64), t.std(0, dtype=np.float64)
         k = int(np.argmax(np.abs(mean) / np.maximum(deviation, 1e-12)))
         figures |= {"target_mean": float(mean[k]), "target_spread": float(deviation[k])}
-        findings.insert(0, _centred(figures))
+        figures["outlying_share"] = _outlying_share(experiment.data.train.y)
+        findings[:0] = [_outlying(figures), _centred(figures)]
     return Report("start", findings[-1].message, tuple(findings), figures)
 
 
@@ -155,3 +169,18 @@ def _centred(figures: dict[str, Any]) -> Finding:
     said = f"the targets lie around {mean:.3g} and spread by {spread:.3g}."
     judged = CENTRE.passed if ratio <= OFF_CENTRE else CENTRE.warn
     return judged(said, value=ratio, threshold=OFF_CENTRE)
+
+
+def _outlying_share(y: Array) -> float:
+    """Return the share of the sum of squared deviations that the farthest rows have; of several targets the largest."""
+    y = np.asarray(y, np.float64).reshape(len(y), -1)
+    squares = np.sort(np.square(y - np.median(y, axis=0)), axis=0)
+    few = max(1, round(FEW * len(y)))
+    return float(np.max(squares[-few:].sum(0) / np.maximum(squares.sum(0), 1e-300)))
+
+
+def _outlying(figures: dict[str, Any]) -> Finding:
+    share = figures["outlying_share"]
+    said = f"{share:.0%} of the targets' squared deviations come from the {FEW:.0%} of the rows that lie farthest out."
+    judged = OUTLYING.passed if share <= MOST else OUTLYING.warn
+    return judged(said, value=share, threshold=MOST)

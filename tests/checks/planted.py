@@ -66,6 +66,7 @@ def tables() -> dict[str, tuple[list[str], Sequence[Row]]]:
         "identifier.csv": (["customer", *header], [[10_000 + i, *row] for i, row in enumerate(lent)]),
         "constant.csv": (["currency_rate", *header], [[1.0, *row] for row in lent]),
         "minus999.csv": (header, [[-999 if rng.random() < 0.1 else row[0], *row[1:]] for row in lent]),
+        "minus999age.csv": (header, [[*row[:2], -999 if rng.random() < 0.1 else row[2], *row[3:]] for row in lent]),
         "imbalanced.csv": (header, imbalanced(rng)),
         "sorted.csv": (["a", "b", "c", "kind"], kinds(rng)),
         "byrent.csv": (flat_header, sorted(rented, key=lambda row: float(str(row[-1])))),
