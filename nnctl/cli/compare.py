@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "plain"]
 
 _PICTURE = "compare.png"
-_SENTENCES = 12
+_SENTENCES = 10
 """How many pairs of groups are told in words; --json has all."""
 
 

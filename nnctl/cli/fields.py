@@ -36,16 +36,14 @@ class Fields:
 
     def columns(self) -> list[Column]:
         """Return them with their cells as texts."""
-        return [
-            Column(
-                key,
-                [_text(key, self._value(row, key)) for row in self.found.rows],
-                worth=self._worth(key),
-                left=any(isinstance(self._value(row, key), str) for row in self.found.rows),
-                narrowest={"name": 24}.get(key, 16),
-            )
-            for key in self.keys
-        ]
+        return [self._column(key) for key in self.keys]
+
+    def _column(self, key: str) -> Column:
+        values = [self._value(row, key) for row in self.found.rows]
+        cells = [_text(key, value) for value in values]
+        worth = self._worth(key, varies=len(set(cells)) > 1)
+        left = any(isinstance(value, str) for value in values)
+        return Column(key, cells, worth, left=left, narrowest=24 if key == "name" else 16)
 
     def csv(self) -> str:
         """Return them with all their digits."""
@@ -74,9 +72,8 @@ class Fields:
     def _value(self, row: Row, key: str) -> Any:
         return row.value if key == self.found.metric else row.facts.get(key)
 
-    def _worth(self, key: str) -> float:
+    def _worth(self, key: str, *, varies: bool) -> float:
         """Return how much a column tells; the first to go are those whose cells are all the same."""
-        varies = len({str(row.facts.get(key)) for row in self.found.rows}) > 1
         if key == self.found.metric:
             return 100
         if key in self.found.keys:

@@ -126,7 +126,8 @@ def compare(
         rows = sorted(rows, key=lambda row: (row.facts["created"], row.entry.name))[-last:]
     mode = next((row.result.mode for row in rows if row.result.monitor == by), mode_of(by))
     _sort(rows, mode, sort)
-    specs = {row.settings: dotted(row.entry.spec) for row in rows}
+    one_of_each = {row.settings: row.entry.spec for row in rows}
+    specs = {settings: dotted(spec) for settings, spec in one_of_each.items()}
     keys = differing(list(specs.values()))
     groups = grouped([_member(row) for row in rows if row.entry.status == "done"], specs, mode)
     notes += _warnings(entries, rows, by, groups)

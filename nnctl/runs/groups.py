@@ -9,7 +9,7 @@ from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
 
-from nnctl.runs.keys import differing, text_of
+from nnctl.runs.keys import differing, short_forms, text_of
 from nnctl.runs.result import Mode
 from nnctl.runs.statistics import ALPHA, Spread, digits_of, seeds_needed, sign_flip, spread
 
@@ -148,8 +148,9 @@ def _labels(names: Mapping[str, str], specs: Mapping[str, Mapping[str, Any]]) ->
     """Return a label for each settings: the name where it is the only one of that name, else what sets it apart."""
     same = Counter(names.values())
     keys = differing([specs[settings] for settings in names])
+    short = short_forms(keys)
     labels = {}
     for settings, name in names.items():
-        apart = ", ".join(f"{key}={text_of(specs[settings][key])}" for key in keys if key in specs[settings])
+        apart = ", ".join(f"{short[key]}={text_of(specs[settings][key])}" for key in keys if key in specs[settings])
         labels[settings] = name if same[name] == 1 else apart or name
     return labels

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["differing", "dotted", "full_dotted", "text_of"]
+__all__ = ["differing", "dotted", "full_dotted", "short_forms", "text_of"]
 
 Key = str
 
@@ -37,7 +37,7 @@ def text_of(value: Any) -> str:
         name, fields = component
         first = next(iter(fields.values()), None)
         return f"{name}({text_of(first)})" if first else name
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return ", ".join(f"{key}: {text_of(item)}" for key, item in value.items())
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "none"}[value]
@@ -52,7 +52,7 @@ def _flat(value: Any, key: Key, *, names: bool) -> Iterator[tuple[Key, Any]]:
         inner = f"{key}.{name}" if names else key
         for field, item in fields.items():
             yield from _flat(item, f"{inner}.{field}", names=names)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         if key:
             yield key, "given"
         for field, item in value.items():
@@ -67,9 +67,9 @@ def _flat(value: Any, key: Key, *, names: bool) -> Iterator[tuple[Key, Any]]:
 
 def _component(value: Any) -> tuple[str, Mapping[str, Any]] | None:
     """Return name and fields of ``{name: {field: value}}``; no section of a spec has this form."""
-    if isinstance(value, Mapping) and len(value) == 1:
+    if isinstance(value, dict) and len(value) == 1:
         name, fields = next(iter(value.items()))
-        if isinstance(fields, Mapping):
+        if isinstance(fields, dict):
             return str(name), fields
     return None
 
@@ -82,6 +82,16 @@ def differing(specs: Sequence[Mapping[Key, Any]]) -> list[Key]:
     """
     keys = dict.fromkeys(key for spec in specs for key in spec if key not in ("name", "seed"))
     return [key for key in keys if _differs(key, specs, keys)]
+
+
+def short_forms(keys: Sequence[Key]) -> dict[Key, str]:
+    """Return for each key the shortest end of it that no other key of these has: ``optimizer.lr`` is ``lr``."""
+    short = {}
+    for key in keys:
+        ends = [key, *(key[i + 1 :] for i, c in enumerate(key) if c == ".")]
+        alone = [end for end in ends if sum(f".{other}".endswith(f".{end}") for other in keys) == 1]
+        short[key] = alone[-1] if alone else key
+    return short
 
 
 def _differs(key: Key, specs: Sequence[Mapping[Key, Any]], keys: Mapping[Key, None]) -> bool:
