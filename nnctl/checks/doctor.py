@@ -10,6 +10,7 @@ from time import perf_counter
 from nnctl.checks.baselines import ShortRun, against_linear_model, without_inputs
 from nnctl.checks.causal_order import in_causal_order
 from nnctl.checks.data import check_data, check_unusable
+from nnctl.checks.flow import gradient_flow
 from nnctl.checks.gradcheck import gradcheck_experiment
 from nnctl.checks.lr_find import lr_find
 from nnctl.checks.overfit import overfit_batch
@@ -79,6 +80,7 @@ def diagnose(experiment: Experiment, tell: Tell = silent) -> Report:
     short = ShortRun.of(experiment)
     checklist.run("without inputs", lambda tell: without_inputs(experiment, short, tell))
     checklist.run("linear model", lambda tell: against_linear_model(experiment, short, tell))
+    checklist.run("gradient flow", lambda tell: gradient_flow(experiment, tell=tell))
     checklist.run("learning rate", lambda tell: lr_find(experiment, tell=tell))
     return _diagnosis(checklist)
 
