@@ -1,7 +1,7 @@
-"""Broken layers, each with one classic bug of backpropagation: the contract must catch every one of them.
+"""Broken layers, losses and penalties, each with one classic bug: whatever claims to check them must catch every one.
 
-A layer of a registered kind is broken by a subclass; `caught_by` names a check of the contract that must fail on it.
-That the same checks pass on the unbroken layers is what `test_contract` shows.
+Each is a subclass of what it breaks, which shows that the bug and nothing else makes the difference. For a layer,
+`caught_by` names a check of the contract that must fail on it; those of `BACKWARD` gradcheck must find as well.
 """
 
 from __future__ import annotations
@@ -512,6 +512,14 @@ class PartsInForwardOrder(Sequential):
                 return None
             dy = dx
         return dy
+
+
+BACKWARD = {
+    name: bug
+    for name, bug in BUGS.items()
+    if bug.caught_by in {ADJOINT, OVERWRITES, NO_DX} or isinstance(bug.layer, KernelSteppedInBackward)
+}
+"""Those whose backward is wrong."""
 
 
 # Losses

@@ -45,7 +45,7 @@ def gradcheck_experiment(experiment: Experiment, tell: Tell = silent) -> Report:
     Returns
     -------
     Report
-        Its figures: ``rows``, ``steps``, and ``points``, each with ``when``, ``loss``, ``tensors``, ``losses``,
+        Its figures: ``rows``, ``steps``, and ``points``, each with ``when``, ``loss``, ``tensors``, ``outputs``,
         ``penalties`` and ``culprits``.
     """
     exact = experiment.variant(training=experiment.spec.training.model_copy(update={"dtype": "float64"}))

@@ -80,7 +80,7 @@ def gradcheck_components(runs_dir: Path, screen: Screen) -> Report:
 def _show_network(report: Report, screen: Screen) -> None:
     for point in report.figures["points"]:
         screen.note(f"\n{point['when']}, loss {number(point['loss'])}")
-        rows = [*point["tensors"], *({**row, "name": f"loss by {row['name']}"} for row in point["losses"])]
+        rows = [*point["tensors"], *([point["outputs"]] if point["outputs"] else [])]
         rows += [{**row, "name": f"penalty {row['name']}"} for row in point["penalties"]]
         shown = _worth_showing(rows)
         headings = ("gradient of", "shape", "relative error", "kinks", "verdict")
@@ -91,7 +91,7 @@ def _show_network(report: Report, screen: Screen) -> None:
 
 
 def _show_components(report: Report, screen: Screen) -> None:
-    headings = ("kind", "component", "shapes", "relative error", "kinks", "verdict")
+    headings = ("kind", "component", "cases", "relative error", "kinks", "verdict")
     rows = []
     for component in report.figures["components"]:
         worst = component["worst"]

@@ -86,7 +86,7 @@ def check_component(kind: str, name: str) -> Checked:
     if lines:
         return Checked(kind, name, lines)
     constraint = kind == "penalty" and bool(penalty_examples(name))
-    return Checked(kind, name, (), "a constraint: it has no gradient" if constraint else "")
+    return Checked(kind, name, (), "no gradient: a constraint" if constraint else "")
 
 
 def _layer(name: str) -> Iterator[tuple[str, Line]]:

@@ -70,13 +70,12 @@ class Point:
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain data."""
-        named = [("loss", self.loss_line)] if self.loss_line else []
         return {
             "when": self.when,
             "loss": self.loss,
             "beside": self.beside,
             "tensors": [line.plain() for line in self.lines],
-            "losses": [line.plain() | {"name": name} for name, line in named],
+            "outputs": None if self.loss_line is None else self.loss_line.plain(),
             "penalties": [line.plain() | {"name": name} for name, line in self.penalties],
             "culprits": [{"layer": culprit.path, **culprit.line.plain()} for culprit in self.culprits],
         }
