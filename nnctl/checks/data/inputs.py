@@ -10,6 +10,7 @@ import numpy as np
 from nnctl.checks.data.view import View
 from nnctl.core.arrays import Array
 from nnctl.core.finding import Finding, Rule
+from nnctl.data.scaling import Standard
 from nnctl.data.table import counted
 
 __all__ = ["judge_inputs", "measure_inputs"]
@@ -69,49 +70,47 @@ OUTLIER = Rule(
 
 
 def measure_inputs(view: View) -> dict[str, Any]:
-    """Return mean, spread and extremes of what the network receives of the training part, input by input."""
+    """Return mean, spread and extremes of what the network receives of the training part, column by column.
+
+    Columns of categories, of 0 and 1, and of one value only are left out; a picture or sequence counts as one column.
+    """
     x = view.inputs["train"]
-    mean, std = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
     low, high = x.min(0), x.max(0)
-    binary = view.is_onehot | np.array([_is_binary(x[:, k], low[k], high[k]) for k in range(x.shape[1])])
     largest = {name: np.maximum(part.max(0), -part.min(0)) for name, part in view.inputs.items()}
     worst = max(largest, key=lambda name: float(largest[name].max()))
     k = int(largest[worst].argmax())
+    changes = low != high
+    chosen = [] if view.is_grid else [j for j in np.flatnonzero(changes & ~view.is_onehot) if not _is_binary(x[:, j])]
+    moments = Standard().fit(x)
+    mean, std = moments.center, np.where(changes, moments.scale, 0.0)
+    columns = [{"name": view.names[j], "mean": float(mean[j]), "std": float(std[j])} for j in chosen]
+    if view.is_grid:
+        spread = np.sqrt(np.square(std).mean() + mean.var())
+        columns = [{"name": "all values together", "mean": float(mean.mean()), "std": float(spread)}]
     return {
         "rows": len(x),
         "width": x.shape[1],
         "dtype": str(x.dtype),
         "min": float(low.min()),
         "max": float(high.max()),
-        "mean": float(x.mean(dtype=np.float64)),
-        "std": float(np.sqrt(np.square(std).mean() + np.square(mean - mean.mean()).mean())),
-        "columns": [
-            {"name": name, "mean": float(mean[j]), "std": float(std[j]), "min": float(low[j]), "max": float(high[j])}
-            for j, name in enumerate(view.names)
-            if not binary[j] and low[j] != high[j]
-        ],
-        "beyond": {} if view.is_grid else _beyond(view, x, binary),
+        "columns": columns,
+        "beyond": {view.names[j]: _beyond(x[:, j]) for j in chosen},
         "largest": {"input": view.names[k], "part": worst, "size": float(largest[worst][k])},
     }
 
 
-def _is_binary(column: Array, low: float, high: float) -> bool:
-    return low == 0 and high == 1 and bool(((column == 0) | (column == 1)).all())
+def _is_binary(column: Array) -> bool:
+    return bool(((column == 0) | (column == 1)).all())
 
 
-def _beyond(view: View, x: Array, binary: Array) -> dict[str, float]:
-    """Return by how many widths of the central 98 % the extremes of each column lie beyond them."""
-    k = max(1, len(x) // 100)
-    if len(x) < 10:
-        return {}
-    beyond = {}
-    for j in np.flatnonzero(~binary):
-        column = np.sort(x[:, j])
-        low, high = float(column[k]), float(column[-1 - k])
-        if high > low:
-            out = max(float(column[-1]) - high, low - float(column[0]))
-            beyond[view.names[j]] = out / (high - low)
-    return beyond
+def _beyond(column: Array) -> float:
+    """Return by how many widths of its central 98 % the extremes of a column lie beyond them; 0 where it has none."""
+    ordered = np.sort(column).astype(np.float64)
+    k = max(1, len(ordered) // 100)
+    if len(ordered) < 10 or ordered[k] == ordered[-1 - k]:
+        return 0.0
+    low, high = ordered[k], ordered[-1 - k]
+    return float(max(ordered[-1] - high, low - ordered[0]) / (high - low))
 
 
 def judge_inputs(view: View, found: dict[str, Any]) -> Iterator[Finding]:
@@ -144,9 +143,7 @@ def _judged_shape(view: View, found: dict[str, Any]) -> Finding:
 
 def _judged_scale(view: View, found: dict[str, Any]) -> Iterator[Finding]:
     columns = found["columns"]
-    if view.is_grid:
-        columns = [{"name": "all values together", "mean": found["mean"], "std": found["std"]}]
-    bad = [c for c in columns if abs(c["mean"]) > LARGEST_MEAN * 1.001 or not SPREAD[0] <= c["std"] <= SPREAD[1]]
+    bad = [c for c in columns if abs(c["mean"]) > LARGEST_MEAN or not SPREAD[0] <= c["std"] <= SPREAD[1]]
     if not bad:
         if columns:
             mean = max((c["mean"] for c in columns), key=abs)

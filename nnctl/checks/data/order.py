@@ -64,9 +64,11 @@ def judge_order(view: View, found: dict[str, Any]) -> Iterator[Finding]:
         return
     figures: dict[str, Any] = {"value": sortedness, "threshold": SORTED}
     if sortedness <= SORTED:
-        yield ORDER.passed(f"like targets do not stand together in the source ({sortedness:.2f} of 1).", **figures)
+        yield ORDER.passed(
+            f"rows with like targets do not stand together in the source ({max(0.0, sortedness):.2f} of 1).", **figures
+        )
         return
-    said = f"like targets stand together in the source ({sortedness:.2f} of 1)"
+    said = f"rows with like targets stand together in the source ({sortedness:.2f} of 1)"
     if view.experiment is None:
         yield ORDER.passed(f"{said}: shuffle before splitting, which nnctl does by itself.", **figures)
         return
