@@ -10,8 +10,8 @@ norm of the eight misses estimates that of the whole error (Johnson and Lindenst
 Three things part D(h) from a right gradient, and none is an error:
 
 rounding
-    f is known to some digits only, which the division by h makes coarser. It is measured, by moving all arrays by one
-    unit in the last place, and what it explains is not counted.
+    f is known to some digits only, which the division by h makes coarser, and so is g. It is measured, by moving all
+    arrays by one unit in the last place, and what it explains is not counted.
 curvature
     D(h) is off by h² f'''/6. Richardson extrapolation, R(h) = (4 D(h/2) - D(h)) / 3, takes that term away.
 corners
@@ -24,7 +24,8 @@ who also chooses among steps by the estimated error; corners: Karpathy, notes to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
 from typing import NamedTuple
@@ -34,7 +35,7 @@ import numpy as np
 from nnctl.core.arrays import Array, Float
 from nnctl.core.random import stream
 
-__all__ = ["FAIL", "PASS", "Comparison", "Derivative", "Evaluation", "Ruler", "Tensor"]
+__all__ = ["FAIL", "PASS", "Comparison", "Derivative", "Evaluation", "Ruler", "Tensor", "jittered"]
 
 PASS, FAIL = 1e-7, 1e-4
 """The relative error below which a tensor passes, and from which on it fails."""
@@ -70,12 +71,16 @@ class Tensor:
     gradient : array, as x
     least : float
         The scale of an array whose entries are smaller, such as biases that start at zero.
+    rounding : float
+        How far its gradient moves, in norm, when every entry moves by a unit in its last place. A gradient that is
+        truly zero, such as that of a bias before batch norm, is computed as a sum that is zero but for this.
     """
 
     name: str
     x: Float
     gradient: Float
-    least: float = 0.1
+    least: float = 1.0
+    rounding: float = 0.0
 
     @property
     def scale(self) -> float:
@@ -200,7 +205,7 @@ class Ruler:
                 break
         if best is None:
             return Derivative(plain.value, analytic, 0.0, kink=True)
-        miss = abs(best.value - analytic) - best.rounding
+        miss = abs(best.value - analytic) - best.rounding - _SURE * tensor.rounding * tensor.scale
         return Derivative(best.value, analytic, max(miss, 0.0) if isfinite(miss) else inf)
 
     def _extrapolated(self, tensor: Tensor, v: Float, h: float) -> _Attempt:
@@ -250,20 +255,28 @@ class Ruler:
 
     def _measured_rounding(self) -> float:
         """Return the standard deviation of the function when every entry moves by a unit in its last place."""
-        rng = stream(self.seed, "gradcheck/rounding")
-        starts = [tensor.x.copy() for tensor in self.tensors]
         squares = 0.0
-        try:
-            for _ in range(_JITTERS):
-                for tensor, start in zip(self.tensors, starts, strict=True):
-                    tensor.x[...] = start * (1 + np.finfo(np.float64).eps * rng.choice([-1, 1], start.shape))
+        arrays = [tensor.x for tensor in self.tensors]
+        for k in range(_JITTERS):
+            with jittered(arrays, k):
                 moved = float(np.sum(self.evaluate().addends - self.centre.addends))
-                squares += moved * moved
-        finally:
-            for tensor, start in zip(self.tensors, starts, strict=True):
-                tensor.x[...] = start
+            squares += moved * moved
         least = float(np.finfo(np.float64).eps * np.linalg.norm(self.centre.addends))
         return max(sqrt(squares / _JITTERS), least)
+
+
+@contextmanager
+def jittered(arrays: Sequence[Float], k: int) -> Iterator[None]:
+    """Move every entry of some arrays by a unit in its last place, up or down, and put them back; k counts the ways."""
+    rng = stream(k, "gradcheck/rounding")
+    starts = [a.copy() for a in arrays]
+    try:
+        for a, start in zip(arrays, starts, strict=True):
+            a[...] = start * (1 + np.finfo(np.float64).eps * rng.choice([-1, 1], start.shape))
+        yield
+    finally:
+        for a, start in zip(arrays, starts, strict=True):
+            a[...] = start
 
 
 def _alike(a: Sequence[Array], b: Sequence[Array]) -> bool:

@@ -11,13 +11,13 @@ from typing import Literal
 
 import numpy as np
 
-from nnctl.checks.gradients.differences import Evaluation, Tensor
+from nnctl.checks.gradients.differences import Evaluation, Tensor, jittered
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.random import stream
 from nnctl.nn.layer import Bound, Layer
 from nnctl.nn.layout import Layout
 from nnctl.nn.losses import Loss
-from nnctl.nn.network import Network
+from nnctl.nn.network import Network, Replica
 from nnctl.optim.gradients import Regularizer
 
 __all__ = [
@@ -36,6 +36,10 @@ _STEP = 0
 _AWAY = 0.01
 """How far weights are kept from the corner of |w| at zero while a penalty is checked."""
 _PROXIMAL_STEP = 1e-3
+_ROUNDINGS = 3
+"""Passes from which the rounding of a gradient is told."""
+_LEAST = 0.1
+"""The scale of parameters that are smaller, such as biases that start at zero: the unit is what they are added to."""
 
 
 @dataclass(frozen=True)
@@ -79,27 +83,41 @@ class _Passes:
         if taken is not None:
             self.branches.append(taken.copy())
 
-    def gradients(self, dz_of: Callable[[Float], Float]) -> tuple[dict[str, Float], tuple[str, ...]]:
-        """Return the gradients by name, and the names of those that are not the same in every pass.
+    def gradients(self, dz_of: Callable[[Float], Float]) -> tuple[tuple[Tensor, ...], tuple[str, ...]]:
+        """Return the tensors with their gradients, and the names of those whose gradient differs between passes.
 
-        Every pass finds other junk in the memory that it has to overwrite; the last one is without dx, as in training.
+        Every pass finds other junk in the memory that it has to overwrite; one is without dx, as in training.
         """
-        spare = self.network.replica()
-        passes = []
-        for replica, junk in ((self.replica, np.nan), (self.replica, 1e3), (spare, -1.0)):
-            replica.grad.fill(junk)
-            y = replica.forward(self.x, training=True, step=_STEP)
-            np.copyto(self.network.state, self.state)
-            dx = replica.backward(dz_of(y))
-            found = {name: g.copy() for name, g in _in_order(self.network, replica.grad).items()}
-            if replica is self.replica:
-                assert dx is not None, "a layer returned no dx though it is needed"
-                found = {"input": dx.copy(), **found}
-            passes.append(found)
-        first, second, without_dx = passes
-        others = {name: (second[name], without_dx.get(name, g)) for name, g in first.items()}
-        unsteady = tuple(name for name, g in first.items() if not all(np.array_equal(g, o) for o in others[name]))
-        return second, unsteady
+        first = self._gradient(self.replica, dz_of, junk=np.nan)
+        second = self._gradient(self.replica, dz_of, junk=1e3)
+        without_dx = self._gradient(self.network.replica(), dz_of, junk=-1.0)
+        unsteady = tuple(
+            name
+            for name, g in first.items()
+            if not (np.array_equal(g, second[name]) and np.array_equal(g, without_dx.get(name, g)))
+        )
+        arrays = {"input": self.x, **self.network.tensors()}
+        rounding = dict.fromkeys(second, 0.0)
+        for k in range(_ROUNDINGS):
+            with jittered([self.x, self.network.theta], k):
+                moved = self._gradient(self.replica, dz_of, junk=0.0)
+            rounding = {name: max(rounding[name], float(np.linalg.norm(moved[name] - g))) for name, g in second.items()}
+        least = float(np.sqrt(np.mean(np.square(self.x)))) or 1.0
+        return tuple(
+            Tensor(name, arrays[name], g, least if name == "input" else _LEAST, rounding[name])
+            for name, g in second.items()
+        ), unsteady
+
+    def _gradient(self, replica: Replica, dz_of: Callable[[Float], Float], junk: float) -> dict[str, Float]:
+        """Return the gradients of one pass by name, in the order of the architecture, that of the input first."""
+        replica.grad.fill(junk)
+        y = replica.forward(self.x, training=True, step=_STEP)
+        np.copyto(self.network.state, self.state)
+        dx = replica.backward(dz_of(y))
+        layers = [row.path for row in self.network.layout.rows]
+        named = self.network.tensors(replica.grad).items()
+        found = {name: g.copy() for name, g in sorted(named, key=lambda item: layers.index(item[0].rsplit(".", 1)[0]))}
+        return found if replica is not self.replica or dx is None else {"input": dx.copy(), **found}
 
 
 def outputs(network: Network, x: Array) -> Float:
@@ -121,8 +139,7 @@ def whole_network(network: Network, loss: Loss, x: Array, t: Float, w: Float | N
         loss.gradient(z, t, w, len(z), dz)
         return dz
 
-    gradients, unsteady = passes.gradients(dz_of)
-    return Subject(evaluate, _tensors(network, x, gradients), unsteady)
+    return Subject(evaluate, *passes.gradients(dz_of))
 
 
 def layer_alone(layer: Layer, shape: Shape, theta: Mapping[str, Array] | None = None, rows: int = 5) -> Subject:
@@ -150,8 +167,7 @@ def layer_alone(layer: Layer, shape: Shape, theta: Mapping[str, Array] | None = 
         y = passes.forward()
         return Evaluation(dy * y, tuple(passes.branches))
 
-    gradients, unsteady = passes.gradients(lambda _: dy.copy())
-    return Subject(evaluate, _tensors(network, x, gradients), unsteady)
+    return Subject(evaluate, *passes.gradients(lambda _: dy.copy()))
 
 
 def random_network(layer: Layer, shape: Shape) -> Network:
@@ -175,7 +191,7 @@ def loss_alone(loss: Loss, z: Float, t: Float, w: Float | None, total: float) ->
         loss.gradient(z, t, w, total, out)
     first, second = passes
     unsteady = () if np.array_equal(first, second) else ("outputs",)
-    return Subject(evaluate, (Tensor("outputs", z, second),), unsteady)
+    return Subject(evaluate, (Tensor("outputs", z, second, _LEAST),), unsteady)
 
 
 def penalty_alone(regularizer: Regularizer, network: Network) -> Subject:
@@ -198,7 +214,7 @@ def penalty_alone(regularizer: Regularizer, network: Network) -> Subject:
     regularizer.after_update(theta, copy.kernels(), _PROXIMAL_STEP, decayed)
     pull = gradient - before + (start - theta) / _PROXIMAL_STEP
     theta[...] = start
-    return Subject(evaluate, (Tensor("weights", theta, pull),))
+    return Subject(evaluate, (Tensor("weights", theta, pull, _LEAST),))
 
 
 def has_penalty(regularizer: Regularizer) -> bool:
@@ -212,19 +228,3 @@ def _loss_terms(
     terms = loss.per_sample(z, t) / total
     taken = loss.branches(z, t)
     return Evaluation(terms if w is None else terms * w, (*branches, *(() if taken is None else (taken,))))
-
-
-def _tensors(network: Network, x: Float, gradients: dict[str, Float]) -> tuple[Tensor, ...]:
-    parameters = network.tensors()
-    size = float(np.sqrt(np.mean(np.square(x)))) or 1.0
-    return tuple(
-        Tensor(name, x, g, least=size) if name == "input" else Tensor(name, parameters[name], g)
-        for name, g in gradients.items()
-    )
-
-
-def _in_order(network: Network, vector: Float) -> dict[str, Array]:
-    """Return the trained tensors in the order of the architecture."""
-    found = network.tensors(vector)
-    layers = [row.path for row in network.layout.rows]
-    return dict(sorted(found.items(), key=lambda item: layers.index(item[0].rsplit(".", 1)[0])))
