@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from time import perf_counter
 
@@ -36,6 +36,10 @@ STEPS = (
     "learning rate",
 )
 """The checklist, in its order: what later steps stand on comes first."""
+OUTCOMES = ("overfit-batch", "without inputs", "linear model")
+"""The steps that see whether the network learns."""
+SYMPTOMS = frozenset({"dead-relu", "saturated-units", "update-ratio", "exploding-gradient"})
+"""Rules whose warnings alone, in a network that learns, are no reason to mend anything."""
 
 
 @dataclass
@@ -100,7 +104,9 @@ def diagnose_unusable(loaded: LoadedSpec, reason: DataError) -> Report:
 
 
 def _diagnosis(checklist: _Checklist) -> Report:
-    findings = in_causal_order(_distinct(f for report in checklist.reports.values() for f in report.findings))
+    found = _distinct(f for report in checklist.reports.values() for f in report.findings)
+    learns = all(checklist.reports[step].verdict == "pass" for step in OUTCOMES if step in checklist.reports)
+    findings = in_causal_order(_without_consequence(finding) if learns else finding for finding in found)
     steps = [
         {
             "step": step,
@@ -113,6 +119,13 @@ def _diagnosis(checklist: _Checklist) -> Report:
     ]
     left_out = [step for step in STEPS if step not in checklist.reports]
     return Report("doctor", _headline(findings, len(steps)), findings, {"steps": steps, "left_out": left_out})
+
+
+def _without_consequence(finding: Finding) -> Finding:
+    """Return a warning of a symptom as a pass: it is one because it foretells a failure, and there was none."""
+    if finding.verdict != "warn" or finding.rule not in SYMPTOMS:
+        return finding
+    return replace(finding, verdict="pass", message=f"{finding.message}; the network learns all the same", fix="")
 
 
 def _distinct(findings: Iterator[Finding]) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from planted import Planted, lay_out
 
 from nnctl.checks.doctor import diagnose, diagnose_unusable
 from nnctl.core.errors import DataError
-from nnctl.experiment.assembly import Experiment
+from nnctl.experiment.assembly import Experiment, set_blas_threads
 from nnctl.spec.load import load_spec
 
 __all__ = ["examined"]
@@ -33,7 +33,9 @@ def examined(planted: Planted) -> dict[str, Any]:
     started = time.perf_counter()
     loaded = load_spec(planted.path)
     try:
-        report = diagnose(Experiment(loaded))
+        experiment = Experiment(loaded)
+        set_blas_threads(experiment.threads)
+        report = diagnose(experiment)
     except DataError as error:
         report = diagnose_unusable(loaded, error)
     first = report.first
