@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnctl.checks.lr_findings import GOOD, findings, refusal
+from nnctl.checks.lr_findings import ABOVE_NOISE, GOOD, findings, refusal
 from nnctl.checks.lr_rules import CLASSICAL, Curve, median_curve, most_of_the_drop
 from nnctl.checks.lr_trials import Start, Trial, choose, climb, starts, sweep
 from nnctl.core.errors import UsageError
@@ -122,18 +122,21 @@ def _confirm(
         made += 1
         return Trial.run(from_here, lr, steps)
 
+    noise = ABOVE_NOISE * curve.noise
     trials = climb(guess, float(curve.rates[0]), highest, run)
     trials[own] = trials.get(own) or run(own)
-    return {"range_test": guess, "run_steps": steps, **_read([trials[lr] for lr in sorted(trials)], curve.start)}
+    return {"range_test": guess, "run_steps": steps, **_read([trials[lr] for lr in sorted(trials)], curve.start, noise)}
 
 
-def _read(trials: Sequence[Trial], start: float) -> dict[str, Any]:
-    """Return the figures that follow from the short runs, in the order of their learning rates."""
+def _read(trials: Sequence[Trial], start: float, noise: float = 0.0) -> dict[str, Any]:
+    """Return the figures that follow from short runs, in the order of their rates; a drop within the noise is none."""
     drop = max(start - min(trial.loss for trial in trials), 0.0)
     diverged = {trial.lr for trial in trials if not trial.loss <= start + WORSE * drop}
     unsteady = {t.lr for i, t in enumerate(trials) if not _is_steady(t, trials[:i], UNSTEADY * drop)} - diverged
     highest = min(diverged, default=inf) / ROOM
-    safe = [trial for trial in trials if trial.lr <= highest and trial.lr not in unsteady and trial.loss < start]
+    safe = [
+        trial for trial in trials if trial.lr <= highest and trial.lr not in unsteady and trial.loss < start - noise
+    ]
     figures: dict[str, Any] = {"diverges": min(diverged, default=None)}
     reached = drop
     if safe:

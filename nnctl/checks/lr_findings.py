@@ -7,10 +7,10 @@ from typing import Any
 
 from nnctl.core.finding import Finding, Rule
 
-__all__ = ["GOOD", "findings", "judge_rate", "refusal"]
+__all__ = ["ABOVE_NOISE", "GOOD", "findings", "judge_rate", "refusal"]
 
-ABOVE_NOISE = 2.0
-"""A drop counts when it is more than this many times the spread of the curve before it moves."""
+ABOVE_NOISE = 5.0
+"""A drop counts when it is more than this many standard errors of the curve, of whose points it is the lowest."""
 FEWEST = 10
 """Points that a curve needs before anything is read off it."""
 GOOD = 0.9
@@ -29,8 +29,8 @@ FLAT = Rule(
     "learn at all begins to. Where the loss stays as it was, the gradient is next to nothing or leads nowhere: units "
     "are dead or saturated, the layers are too many for their init, the targets have nothing to do with the inputs, or "
     "the range ends before learning begins.",
-    f"fails where the smoothed loss falls by no more than {ABOVE_NOISE:g} times its noise, or no short run ends lower "
-    f"than it began",
+    f"fails where the smoothed loss, or that of the short runs, falls by no more than {ABOVE_NOISE:g} standard errors "
+    f"of the curve",
     "Run nnctl overfit-batch, which names the likeliest cause. If that passes, raise --max or --steps.",
     _SMITH,
 )
@@ -89,7 +89,11 @@ def findings(figures: Mapping[str, Any]) -> tuple[Finding, ...]:
     if refused is not None:
         return (refused,)
     if figures["suggestion"] is None:
-        return (FLAT.fail("None of the short runs ended with a lower loss than it began."),)
+        return (
+            FLAT.fail(
+                "None of the short runs, safely below the rates that diverge, ended with a lower loss than it began."
+            ),
+        )
     return (judge_rate(figures["lr"], figures), *_edge(figures), _suggestion(figures))
 
 

@@ -40,7 +40,7 @@ MOST = 0.9
 
 def still_steps(steps: int) -> int:
     """Return how many steps at the start of a sweep are taken for noise: the rate is still too small to move much."""
-    return max(5, steps // 10)
+    return max(10, steps // 10)
 
 
 def has_diverged(losses: Sequence[float], still: int) -> bool:
@@ -72,7 +72,7 @@ class Curve:
     start : float
         The loss before the network moved.
     noise : float
-        The spread of the curve before the network moved.
+        The standard error of a point of the curve.
     whole : bool
         Whether it reaches the highest rate of the test without having diverged.
     """
@@ -103,7 +103,9 @@ def median_curve(rates: Float, sweeps: Sequence[Sequence[float]]) -> Curve | Non
 
     m(x) = sum_i k(x - x_i) L_i / sum_i k(x - x_i),    k(d) = exp(-d² / 2 WIDTH²),    x = log10 lr
 
-    A sweep that has ended counts as infinite, so the curve ends where half of the sweeps have.
+    A sweep that has ended counts as infinite, so the curve ends where half of the sweeps have. Its noise is that of the
+    residuals r_i = L_i - m(x_i), the median of whose size stands for their deviation, divided by the root of how many
+    of them a point is the mean of: 1.4826 median|r| sqrt(sum k²) / sum k.
 
     Parameters
     ----------
@@ -126,8 +128,11 @@ def median_curve(rates: Float, sweeps: Sequence[Sequence[float]]) -> Curve | Non
     x = np.log10(rates[:n])
     weights = np.exp(-0.5 * ((x[:, None] - x) / WIDTH) ** 2)
     smooth = (weights @ middle[:n]) / weights.sum(axis=1)
-    first = smooth[: still_steps(len(rates))]
-    return Curve(rates[:n], smooth, float(np.median(first)), float(np.ptp(first)), whole=n == len(rates))
+    middle_weights = weights[n // 2]
+    spread = 1.4826 * float(np.median(np.abs(middle[:n] - smooth)))
+    noise = spread * float(np.sqrt((middle_weights**2).sum()) / middle_weights.sum())
+    start = float(np.median(smooth[: still_steps(len(rates))]))
+    return Curve(rates[:n], smooth, start, noise, whole=n == len(rates))
 
 
 def most_of_the_drop(curve: Curve) -> float:

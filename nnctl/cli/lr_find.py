@@ -103,6 +103,8 @@ def _applied(report: Report, written: str, path: Path) -> Report:
     from nnctl.spec.edit import replace_text, with_learning_rate  # noqa: PLC0415
 
     suggestion, before = report.figures["suggestion"], report.figures["lr"]
+    if suggestion == before:
+        return replace(report, headline=f"{report.headline} {path} has it already.")
     replace_text(path, written, with_learning_rate(written, suggestion, str(path)))
     figures = {**report.figures, "lr": suggestion, "applied": {"path": str(path), "before": before}}
     headline = f"{report.headline} Written into {path}, where {before:g} was."
@@ -123,7 +125,9 @@ def _show(report: Report, screen: Screen) -> None:
         screen.table(("reading of the curve", "lr"), _readings(figures))
         screen.note("")
     if figures["trials"]:
-        headings = (f"short runs of {figures['run_steps']} steps: lr", "loss at the end", "drop", "")
+        starts = len(figures["sweeps"])
+        screen.note(f"short runs of {figures['run_steps']} steps, {starts} start{'s' if starts > 1 else ''} each:")
+        headings = ("lr", "loss at the end", "drop of the loss", "")
         screen.table(headings, (_trial(trial, figures) for trial in figures["trials"]), left=(3,))
         screen.note("")
 
@@ -131,7 +135,7 @@ def _show(report: Report, screen: Screen) -> None:
 def _readings(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     guess = figures["range_test"]
     if guess is not None:
-        yield "nine tenths of the drop: where the short runs begin", f"{guess:.2g}"
+        yield "nine tenths of the drop (short runs begin here)", f"{guess:.2g}"
     for rule, lr in figures["rules"].items():
         yield rule, "-" if lr is None else f"{lr:.2g}"
 
@@ -141,7 +145,7 @@ def _trial(trial: Mapping[str, Any], figures: Mapping[str, Any]) -> tuple[str, s
         "suggested": trial["lr"] == figures["suggestion"],
         "the spec's": trial["lr"] == figures["lr"],
         "diverged": trial["diverged"],
-        "unsteady: one start fails": trial["unsteady"],
+        "unsteady: a start fails": trial["unsteady"],
     }
     loss = "-" if trial["diverged"] else f"{trial['loss']:.4g}"
     drop = "-" if trial["diverged"] else f"{trial['share']:.0%}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from io import BytesIO
-from math import isfinite
 from typing import Any
 
 __all__ = ["draw"]
@@ -59,17 +58,17 @@ def _draw_sweeps(axes: Any, figures: Mapping[str, Any]) -> None:
 def _draw_trials(axes: Any, figures: Mapping[str, Any]) -> None:
     axes.set_title(f"Short runs of {figures['run_steps']} steps at a constant learning rate", fontsize=11)
     axes.set_ylabel("loss at the end")
-    ended = [trial for trial in figures["trials"] if isfinite(trial["loss"]) and not trial["diverged"]]
+    ended = [trial for trial in figures["trials"] if not trial["diverged"]]
     starts = [(trial["lr"], loss) for trial in ended for loss in trial["losses"]]
-    axes.plot(*zip(*starts, strict=True), ".", color="0.7", label="each start")
+    axes.plot([lr for lr, _ in starts], [loss for _, loss in starts], ".", color="0.7", label="each start")
     axes.plot([t["lr"] for t in ended], [t["loss"] for t in ended], "o-", color=_CURVE, label="their mean")
     axes.axhline(figures["curve"]["start"], color="0.5", linewidth=1, linestyle="--", label="before training")
     diverged = [trial["lr"] for trial in figures["trials"] if trial["diverged"]]
-    axes.plot(
-        diverged, [0.97] * len(diverged), "x", color=_FAILED, transform=axes.get_xaxis_transform(), label="diverged"
-    )
-    axes.axvline(figures["lr"], color=_SPEC, linewidth=1.3, linestyle=":", label=f"the spec's: {figures['lr']:g}")
+    if diverged:
+        top = axes.get_xaxis_transform()
+        axes.plot(diverged, [0.95] * len(diverged), "x", color=_FAILED, transform=top, label="diverged")
     _mark_suggestion(axes, figures)
+    axes.axvline(figures["lr"], color=_SPEC, linewidth=1.5, linestyle=":", label=f"the spec's: {figures['lr']:g}")
 
 
 def _mark_suggestion(axes: Any, figures: Mapping[str, Any]) -> None:
