@@ -12,7 +12,7 @@ from nnctl.data.batches import Batch
 from nnctl.experiment.assembly import Experiment
 from nnctl.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 
-__all__ = ["check_start"]
+__all__ = ["check_start", "judge_outlying", "outlying_share"]
 
 ROWS = 2048
 """Rows that are looked at; the loss of a fresh network is known well enough from them."""
@@ -101,8 +101,8 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
         mean, deviation = t.mean(0, dtype=np.float64), t.std(0, dtype=np.float64)
         k = int(np.argmax(np.abs(mean) / np.maximum(deviation, 1e-12)))
         figures |= {"target_mean": float(mean[k]), "target_spread": float(deviation[k])}
-        figures["outlying_share"] = _outlying_share(experiment.data.train.y)
-        findings[:0] = [_outlying(figures), _centred(figures)]
+        figures["outlying_share"] = outlying_share(experiment.data.train.y)
+        findings[:0] = [judge_outlying(figures), _centred(figures)]
     return Report("start", findings[-1].message, tuple(findings), figures)
 
 
@@ -171,7 +171,7 @@ def _centred(figures: dict[str, Any]) -> Finding:
     return judged(said, value=ratio, threshold=OFF_CENTRE)
 
 
-def _outlying_share(y: Array) -> float:
+def outlying_share(y: Array) -> float:
     """Return the share of the sum of squared deviations that the farthest rows have; of several targets the largest."""
     y = np.asarray(y, np.float64).reshape(len(y), -1)
     squares = np.sort(np.square(y - np.median(y, axis=0)), axis=0)
@@ -179,7 +179,8 @@ def _outlying_share(y: Array) -> float:
     return float(np.max(squares[-few:].sum(0) / np.maximum(squares.sum(0), 1e-300)))
 
 
-def _outlying(figures: dict[str, Any]) -> Finding:
+def judge_outlying(figures: dict[str, Any]) -> Finding:
+    """Judge whether a few targets rule the loss."""
     share = figures["outlying_share"]
     said = f"{share:.0%} of the targets' squared deviations come from the {FEW:.0%} of the rows that lie farthest out."
     judged = OUTLYING.passed if share <= MOST else OUTLYING.warn

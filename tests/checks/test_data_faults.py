@@ -448,3 +448,23 @@ def test_the_check_changes_nothing_of_the_experiment(data):
 def test_two_looks_say_the_same(data):
     source = data.csv(pl.concat([table(), table().head(40)]))
     assert data.look(source).plain() == data.look(source).plain()
+
+
+def test_minus_999_among_positive_numbers_is_found_however_large_they_are(data):
+    income = np.random.default_rng(0).normal(3e5, 5e4, 400).round()
+    frame = table().with_columns(income=pl.when(pl.int_range(400) % 9 == 0).then(-999).otherwise(income))
+    assert places(data.look(data.csv(frame)), "hidden-missing-values") == ["income"]
+
+
+def test_rows_that_are_alike_and_disagree_are_no_copies(data):
+    rng = np.random.default_rng(0)
+    frame = table(25)[rng.integers(0, 25, 500).tolist()].with_columns(y=pl.Series(rng.choice(["yes", "no"], 500)))
+    report = data.look(data.csv(frame))
+    assert report.first.rule == "label-conflicts"
+    assert ("shared-rows", "fail") not in bad(report)
+
+
+def test_a_target_with_a_slipped_comma_is_found(data):
+    frame = prices().with_columns(y=pl.when(pl.int_range(400) == 7).then(1e4).otherwise(pl.col("y")))
+    report = data.look(data.csv(frame), VALUES, "data.target_scaling=standard")
+    assert ("outlying-targets", "warn") in bad(report)

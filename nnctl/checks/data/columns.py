@@ -56,7 +56,8 @@ HIDDEN = Rule(
     why="Many programs write -999 or 99999 where nothing was measured. Read as a number it is an outlier that draws "
     "the mean away, so that after scaling all true values look alike.",
     threshold="Warns where a number of nines (two at least, with or without a sign) is the smallest or largest of its "
-    "column, stands there more than once, and is farther from the next value than all other values from each other.",
+    "column, stands there more than once, and is either the only negative value or farther from the next value than "
+    "all other values from each other.",
     fix="If it means missing, tell the source: `missing: ['', '-999']`. If it is a cap, keep it and know of it.",
 )
 
@@ -173,7 +174,8 @@ def hidden_missing_values(view: View) -> Iterator[Finding]:
             continue
         for end, nearest, farthest in ((0, 1, -1), (-1, -2, 0)):
             is_far = abs(values[end] - values[nearest]) > abs(values[nearest] - values[farthest])
-            if counts[end] > 1 and is_far and re.fullmatch(r"-?99+(\.0)?", str(values[end])):
+            stands_out = is_far or values[end] < 0 <= values[nearest]
+            if counts[end] > 1 and stands_out and re.fullmatch(r"-?99+(\.0)?", str(values[end])):
                 yield HIDDEN.warn(
                     f"{values[end]:g} stands in {counted(int(counts[end]), 'row')}; "
                     f"the next value is {values[nearest]:g}.",

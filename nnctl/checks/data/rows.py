@@ -20,6 +20,7 @@ __all__ = ["equal_rows", "measure_rows"]
 
 FEW_COPIES = 0.01
 MANY_SHARED = 0.1
+FEW_CONFLICTS = 0.05
 UNAVOIDABLE = 0.05
 
 DUPLICATE = Rule(
@@ -41,8 +42,9 @@ SHARED = Rule(
     "how well it will do on new rows. This is the commonest leak: copies before the split, the same file given twice, "
     "several pictures of one patient. Where few columns take few values, rows can be equal without being the same.",
     threshold="Counts rows that equal a training row (for the test part: or a validation row) in every column and the "
-    "target. Warns from 1 % of the part and 3 rows on; fails from 10 % on where all rows with equal inputs have the "
-    "same label too, as copies have; passes where chance explains it, as for duplicate-rows.",
+    "target. Warns from 1 % of the part and 3 rows on; fails from 10 % on where rows with equal inputs have the same "
+    "target too, as copies have, and at most 1 in 20 groups of equal inputs has different ones; passes where chance "
+    "explains it, as for duplicate-rows.",
     fix="Remove the copies, then split again; or keep what belongs together in one part with data.split.group.",
     source="Kapoor and Narayanan (2023), Leakage and the reproducibility crisis in machine-learning-based science",
 )
@@ -145,21 +147,24 @@ def _copies_by_chance(view: View, pool: Array) -> int:
 
 
 def _conflicts(view: View, keys: Array) -> dict[str, Any]:
-    """Return in how many groups of equal inputs the targets differ, and the share of error that they force."""
+    """Return how many groups of equal inputs there are, in how many the targets differ, and the error they force."""
     if view.y is None:
-        return {"conflicts": 0, "unavoidable": 0.0}
+        return {"groups": 0, "conflicts": 0, "unavoidable": 0.0}
     _, group, size = np.unique(keys, return_inverse=True, return_counts=True)
+    groups = int((size > 1).sum())
     if view.classes is None:
         y = np.asarray(view.y, np.float64)
         mean = np.stack([np.bincount(group, weights=column) / size for column in y.T], 1)[group]
         within, total = np.square(y - mean).sum(), np.square(y - y.mean(0)).sum()
         differs = np.bincount(group, weights=(np.abs(y - mean) > 1e-9 * np.abs(y).max()).any(1)) > 0
-        return {"conflicts": int(differs.sum()), "unavoidable": float(within / total) if total else 0.0}
+        share = float(within / total) if total else 0.0
+        return {"groups": groups, "conflicts": int(differs.sum()), "unavoidable": share}
     pairs, count = np.unique(group * len(view.classes) + view.y, return_counts=True)
     of = pairs // len(view.classes)
     most = np.zeros(len(size), np.int64)
     np.maximum.at(most, of, count)
     return {
+        "groups": groups,
         "conflicts": int((np.bincount(of) > 1).sum()),
         "unavoidable": float((size - most).sum() / len(keys)),
     }
@@ -168,11 +173,11 @@ def _conflicts(view: View, keys: Array) -> dict[str, Any]:
 def equal_rows(view: View, found: dict[str, Any]) -> Iterator[Finding]:
     """Judge copies, shared rows and conflicting labels."""
     chance = found["copies_by_chance"] / found["pool"]
-    yield _judged_copies(view, found, chance)
-    for name, part in found["shared"].items():
-        yield _judged_shared(name, part, chance)
     if view.y is not None:
         yield _judged_conflicts(view, found)
+    yield _judged_copies(view, found, chance)
+    for name, part in found["shared"].items():
+        yield _judged_shared(name, part, chance, are_copies=found["conflicts"] <= FEW_CONFLICTS * found["groups"])
 
 
 def _judged_copies(view: View, found: dict[str, Any], chance: float) -> Finding:
@@ -192,7 +197,7 @@ def _judged_copies(view: View, found: dict[str, Any], chance: float) -> Finding:
     return DUPLICATE.warn(f"{said}; by chance it would be {found['copies_by_chance']:,}.", **figures)
 
 
-def _judged_shared(name: str, part: dict[str, Any], chance: float) -> Finding:
+def _judged_shared(name: str, part: dict[str, Any], chance: float, *, are_copies: bool) -> Finding:
     copies, n, equal = part["copies"], part["rows"], part["equal_inputs"]
     share = copies / n
     figures: dict[str, Any] = {"where": f"{name} part", "value": share, "threshold": FEW_COPIES}
@@ -205,7 +210,7 @@ def _judged_shared(name: str, part: dict[str, Any], chance: float) -> Finding:
         return SHARED.passed(f"{said}, too few to matter.", **figures)
     if chance >= share / 2:
         return SHARED.passed(f"{said}, which is no wonder with so few values.", **figures)
-    if share >= MANY_SHARED and copies == equal:
+    if share >= MANY_SHARED and copies == equal and are_copies:
         return SHARED.fail(
             f"{said}, with the same label: the score on this part is worth little.",
             **figures | {"threshold": MANY_SHARED},

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnctl.checks.data.view import View
+from nnctl.checks.start import judge_outlying, outlying_share
 from nnctl.core.finding import Finding, Rule
 from nnctl.data.table import counted
 
@@ -125,6 +126,7 @@ def measure_values(view: View) -> dict[str, Any]:
         "distinct": len(distinct),
         "at_min": float(counts[0] / len(y)),
         "at_max": float(counts[-1] / len(y)),
+        "outlying_share": outlying_share(y),
     }
     if view.data is not None:
         seen = view.data.train.y.astype(np.float64)
@@ -133,7 +135,8 @@ def measure_values(view: View) -> dict[str, Any]:
 
 
 def judge_values(found: dict[str, Any]) -> Iterator[Finding]:
-    """Judge the size of regression targets, and whether they are cut off."""
+    """Judge the size of regression targets, whether a few lie far out, and whether they are cut off."""
+    yield judge_outlying(found)
     if "seen_mean" in found:
         mean, std = np.array(found["seen_mean"]), np.array(found["seen_std"])
         sizes = np.maximum(np.abs(mean), std)
