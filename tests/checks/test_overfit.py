@@ -135,6 +135,32 @@ def test_a_rate_that_suits_is_named_where_the_specs_does_not(experiment):
     assert f"{learned['lr']:.3g}" in report.first.fix
 
 
+def test_a_rate_that_leads_nowhere_fails_unless_it_is_warmed_up(experiment):
+    text = DIGITS + RELU + "optimizer: {sgd: 1e3}\n"
+    assert overfit_batch(experiment(text)).verdict == "fail"
+    assert overfit_batch(experiment(text + "schedule: one_cycle\n")).verdict == "warn"
+
+
+def test_a_loss_of_zero_is_not_enough_where_rows_are_wrong(experiment):
+    # Rosenblatt's criterion is zero where all scores are, and there it stays on XOR taken as one batch.
+    report = overfit_batch(experiment(XOR + "architecture: [dense: outputs]\nloss: perceptron\ninit: zeros\n"))
+    assert report.figures["rungs"][0]["training"]["loss"] == 0
+    assert report.verdict == "fail"
+
+
+def test_running_statistics_are_given_time_to_settle(experiment):
+    text = "data: {source: digits, scaling: none}\nloss: cross_entropy\noptimizer: {adam: 0.03}\n"
+    layers = "architecture: [dense: 32, {batch_norm: {momentum: 0.01}}, relu, dense: outputs]\n"
+    report = overfit_batch(experiment(text + layers))
+    assert report.figures["rungs"][0]["steps"] < 100
+    assert report.verdict == "pass", [f.message for f in report.findings]
+
+
+def test_an_output_layer_may_start_at_zero(experiment):
+    text = DIGITS + "architecture: [dense: outputs]\ninit: zeros\noptimizer: {sgd: 0.1}\n"
+    assert overfit_batch(experiment(text)).verdict == "pass"
+
+
 def test_outliers_that_a_robust_loss_leaves_aside_are_a_warning(experiment, tmp_path):
     x = np.linspace(-2, 2, 60)
     y = np.where(np.arange(60) % 20 == 7, 40.0, np.sin(x))
