@@ -17,7 +17,7 @@ from nnctl.data.prepare import prepare
 from nnctl.nn.layer import ShapeError
 from nnctl.nn.layout import Layout
 from nnctl.nn.losses import Loss, fuse
-from nnctl.nn.network import EVALUATION_ROWS, Network
+from nnctl.nn.network import Network
 from nnctl.nn.team import Team, replicas_for
 from nnctl.spec.load import LoadedSpec
 from nnctl.spec.model import DEFAULT_EPOCHS, Spec
@@ -34,13 +34,14 @@ THREADED_FLOP = 15e6
 
 
 def blas_threads(layout: Layout, batch: int) -> int:
-    """Return how many threads BLAS gets: one, unless the largest product is worth more.
+    """Return how many threads BLAS gets: one, unless the largest product is worth more and replicas share no cores.
 
     A fixed rule and no timing, because the bits of a product depend on it. The bound is a cautious one: small networks
     gain nothing from a second thread (T1 of ``tests/benchmarks/dense.py``: 90 us and 91), those below it a little on a
     quiet machine (T3: 148 us and 117), and threads that have to meet wait for whoever else is at work.
     """
-    return 1 if layout.largest_product(batch) < THREADED_FLOP else min(cores(), 8)
+    small = layout.largest_product(batch) < THREADED_FLOP
+    return 1 if small or replicas_for(layout, batch) > 1 else min(cores(), 8)
 
 
 def set_blas_threads(threads: int) -> None:
@@ -201,7 +202,8 @@ class Experiment:
         parts = [part for part in (self.data.train, self.data.validation, self.data.test) if part is not None]
         vectors = 2 + 2 + len(self.spec.optimizer.moment_names())  # theta, grad; best weights and a copy being written
         vectors += self.spec.training.accumulate > 1
-        evaluated = min(EVALUATION_ROWS, max(map(len, parts)))
+        vectors += replicas_for(self.layout, self.batch_rows) - 1
+        evaluated = min(self.layout.evaluation_rows, max(map(len, parts)))
         return Memory(
             data=sum(part.x.nbytes + len(part) * self.outputs * item * 2 for part in parts),
             parameters=self.layout.size * item * vectors,
@@ -246,7 +248,7 @@ class Experiment:
             spec.optimizer,
             regularizers=spec.regularizers,
             clip=spec.clip,
-            team=Team(network, replicas_for(network, self.batch_rows)),
+            team=Team(network, replicas_for(self.layout, self.batch_rows)),
             micro_rows=self.batch_rows if spec.training.accumulate > 1 else None,
         )
 

@@ -112,6 +112,8 @@ class Pass:
     training: bool = False
     rows: int = 0
     """Rows that the replicas of this pass have together: a batch, or one micro-batch of several."""
+    mask: Array | None = None
+    """Which positions of every sequence are there, bool (B, T); None where all are. The others are padding."""
     team: Solo = field(default_factory=Solo)
     watch: Watch | None = None
     """Called after every layer with what came out of it; for diagnosis."""
@@ -148,6 +150,15 @@ class Context:
     def training(self) -> bool:
         """Whether this is a training pass: dropout drops, batch norm uses the batch."""
         return self.now.training
+
+    @property
+    def mask(self) -> Array | None:
+        """Which positions of every sequence are there, bool (B, T), or None where all are.
+
+        A layer that mixes positions lets what is padding change no output and no gradient; one that works on every
+        position by itself need not look.
+        """
+        return self.now.mask
 
     @property
     def team(self) -> Solo:
@@ -211,6 +222,17 @@ class Layer(Component, family="layer"):
         "logistic": "sigmoid",
         "skip": "residual",
     }
+
+    sharded: ClassVar[bool] = False
+    """Whether its work is divided better by rows, a replica on each core, than by the threads of BLAS."""
+
+    def flop(self, shape: Shape) -> int:
+        """Return the floating point operations of its matrix products in a forward pass, for one sample.
+
+        Two for every weight of a kernel at every position; layers of which that is not true say their own. Composites
+        leave out their parts.
+        """
+        return 2 * prod(shape[:-1]) * sum(param.size for param in self.params(shape).values() if param.decayed)
 
     def params(self, shape: Shape) -> dict[str, Param]:  # noqa: ARG002 - most layers depend on it
         """Return the parameters for inputs of `shape`, by the name they have in ``p`` and ``g``."""

@@ -111,8 +111,25 @@ class Layout:
         return rows * sum(prod(row.out_shape) for row in self.rows[1:])
 
     def largest_product(self, batch: int) -> int:
-        """Return the floating point operations of the largest matrix product in a forward pass."""
-        return max((2 * batch * slot.param.size for slot in self.slots if slot.param.decayed), default=0)
+        """Return the floating point operations of the layer with the largest matrix products in a forward pass."""
+        return batch * max(row.layer.flop(row.in_shape) for row in self.rows)
+
+    def flop(self, batch: int) -> int:
+        """Return the floating point operations of all matrix products in a forward pass."""
+        return batch * sum(row.layer.flop(row.in_shape) for row in self.rows)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether a layer is among them whose work is divided better by rows than by the threads of BLAS."""
+        return any(row.layer.sharded for row in self.rows)
+
+    @property
+    def evaluation_rows(self) -> int:
+        """Rows of a block in inference: as many as fit into 64 MB of float32 outputs, at most 1024.
+
+        A fixed number for a network, because the bits of a matrix product depend on how many rows it has.
+        """
+        return max(1, min(1024, (16 << 20) // self.outputs(1)))
 
     def _placed(self, rows: Sequence[Row]) -> Iterator[Slot]:
         wanted = [

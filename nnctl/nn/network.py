@@ -11,10 +11,7 @@ from nnctl.core.random import stream
 from nnctl.nn.layer import Bound, Context, Layer, Pass, Views
 from nnctl.nn.layout import Layout
 
-__all__ = ["EVALUATION_ROWS", "Network", "Replica"]
-
-EVALUATION_ROWS = 1024
-"""Rows per block in `predict`: fixed, because the bits of a matrix product depend on how many rows it has."""
+__all__ = ["Network", "Replica"]
 
 
 class Network:
@@ -64,14 +61,16 @@ class Network:
         """Return a view of this network with a gradient and scratch of its own."""
         return Replica(self, need_dx=need_dx)
 
-    def predict(self, x: Array) -> Float:
-        """Return the outputs for all rows of `x` in inference mode, in blocks of `EVALUATION_ROWS`."""
+    def predict(self, x: Array, mask: Array | None = None) -> Float:
+        """Return the outputs for all rows of `x` in inference mode, in blocks of `Layout.evaluation_rows`."""
         if self._inference is None:
             self._inference = self.replica()
         out = np.empty((len(x), *self.layout.out_shape), self.dtype)
-        for start in range(0, len(x), EVALUATION_ROWS):
-            block = x[start : start + EVALUATION_ROWS]
-            out[start : start + len(block)] = self._inference.forward(block, training=False)
+        size = self.layout.evaluation_rows
+        for start in range(0, len(x), size):
+            rows = slice(start, start + size)
+            shown = None if mask is None else mask[rows]
+            out[rows] = self._inference.forward(x[rows], training=False, mask=shown)
         return out
 
 
@@ -86,7 +85,9 @@ class Replica:
         self._g = network.tensors(self.grad)
         self.root = self._bind(network.layout.root, network.layout.shape, "", need_dx)
 
-    def forward(self, x: Array, *, training: bool, step: int = 0, rows: int | None = None) -> Float:
+    def forward(
+        self, x: Array, *, training: bool, step: int = 0, rows: int | None = None, mask: Array | None = None
+    ) -> Float:
         """Return the output for a batch.
 
         Parameters
@@ -97,9 +98,11 @@ class Replica:
             Position of the random streams.
         rows : int or None
             Rows of all replicas together where this one has only a shard.
+        mask : bool array (B, T) or None
+            Which positions of every sequence are there.
         """
         now = self.now
-        now.training, now.step, now.rows = training, step, len(x) if rows is None else rows
+        now.training, now.step, now.rows, now.mask = training, step, len(x) if rows is None else rows, mask
         return self.root.forward(x)
 
     def backward(self, dy: Float) -> Float | None:

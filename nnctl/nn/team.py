@@ -9,20 +9,27 @@ from threading import Barrier, BrokenBarrierError
 import numpy as np
 
 from nnctl.core.arrays import Array, Float
+from nnctl.core.machine import cores
 from nnctl.nn.layer import Solo
+from nnctl.nn.layout import Layout
 from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network, Replica
 
 __all__ = ["Team", "replicas_for"]
 
 
-def replicas_for(network: Network, batch: int) -> int:  # noqa: ARG001 - layers to come decide by their work
+SHARDED_FLOP = 50e6
+"""From this many floating point operations in a forward pass on, a network gains from a second replica."""
+
+
+def replicas_for(layout: Layout, batch: int) -> int:
     """Return how many replicas train this network: a fixed rule, recorded in the run, since the bits depend on it.
 
     Dense networks use one: their work is a few large matrix products, for which the threads of BLAS serve better than
-    shards.
+    shards. Where a convolution, a recurrence or attention does the work, each core gets a replica, unless the step is
+    too short for the threads to meet.
     """
-    return 1
+    return min(cores(), 8, batch) if layout.sharded and layout.flop(batch) >= SHARDED_FLOP else 1
 
 
 class Team:
@@ -61,6 +68,7 @@ class Team:
         divisor: float,
         step: int,
         outputs: Float | None = None,
+        mask: Array | None = None,
     ) -> Float:
         """Compute the gradient of ``sum_i w_i l_i / divisor`` over a batch.
 
@@ -77,6 +85,8 @@ class Team:
             Position of the random streams.
         outputs : array (B, K) or None
             Receives the network's outputs.
+        mask : bool array (B, T) or None
+            Which positions of every sequence are there.
 
         Returns
         -------
@@ -85,7 +95,15 @@ class Team:
         """
         rows = len(x)
         if self._pool is None:
-            _shard_gradient(self.replicas[0], loss, x, t, w, rows, divisor, step, outputs)
+            _shard_gradient(self.replicas[0], loss, x, t, w, rows, divisor, step, outputs, mask)
+            return self.grad
+        if rows < self.size:  # fewer rows than replicas, as in the last batch of an epoch: the first does it alone
+            first = self.replicas[0]
+            member, first.now.team = first.now.team, Solo()
+            try:
+                _shard_gradient(first, loss, x, t, w, rows, divisor, step, outputs, mask)
+            finally:
+                first.now.team = member
             return self.grad
         bounds = [rows * rank // self.size for rank in range(self.size + 1)]
 
@@ -93,7 +111,8 @@ class Team:
             shard = slice(bounds[rank], bounds[rank + 1])
             into = None if outputs is None else outputs[shard]
             weights = None if w is None else w[shard]
-            _shard_gradient(self.replicas[rank], loss, x[shard], t[shard], weights, rows, divisor, step, into)
+            shown = None if mask is None else mask[shard]
+            _shard_gradient(self.replicas[rank], loss, x[shard], t[shard], weights, rows, divisor, step, into, shown)
 
         self._together(work)
         for replica in self.replicas[1:]:
@@ -137,8 +156,9 @@ def _shard_gradient(
     divisor: float,
     step: int,
     outputs: Float | None,
+    mask: Array | None,
 ) -> None:
-    z = replica.forward(x, training=True, step=step, rows=rows)
+    z = replica.forward(x, training=True, step=step, rows=rows, mask=mask)
     dz = replica.root.ctx.out("dz", z.shape)
     loss.gradient(z, t, w, divisor, dz)
     if outputs is not None:

@@ -13,7 +13,7 @@ from nnctl.core.arrays import Shape
 from nnctl.nn.initializers import Constant, Initializer
 from nnctl.nn.layer import Layer, ShapeError
 from nnctl.nn.layout import Layout
-from nnctl.nn.network import EVALUATION_ROWS, Network
+from nnctl.nn.network import Network
 
 DEEP = [
     {"dense": 5},
@@ -171,9 +171,14 @@ def test_a_group_that_cannot_be_repeated_names_the_layer_of_the_group() -> None:
 
 def test_prediction_in_blocks_equals_one_block() -> None:
     found = network(DEEP)
-    x = np.random.default_rng(0).normal(size=(2 * EVALUATION_ROWS + 5, 4))
+    x = np.random.default_rng(0).normal(size=(2 * found.layout.evaluation_rows + 5, 4))
     whole = found.replica().forward(x, training=False)
     np.testing.assert_allclose(found.predict(x), whole, rtol=1e-10, atol=1e-12)
+
+
+def test_a_block_of_inference_is_1024_rows_or_what_64_mb_hold() -> None:
+    assert layout([{"dense": 4}]).evaluation_rows == 1024
+    assert layout([{"dense": 2**18}, {"dense": 4}]).evaluation_rows == 63
 
 
 def test_prediction_changes_neither_statistics_nor_the_training_in_progress() -> None:

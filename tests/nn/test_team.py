@@ -26,7 +26,7 @@ NORMED = ({"dense": 5}, "batch_norm", "relu", {"residual": [{"dense": 5}, "tanh"
 
 
 @pytest.mark.parametrize("size", [2, 3])
-@pytest.mark.parametrize("rows", [7, 12])
+@pytest.mark.parametrize("rows", [1, 2, 7, 12])
 def test_replicas_agree_with_one_on_gradient_outputs_and_statistics(size, rows):
     x, t, w = batch(rows)
     results = []
