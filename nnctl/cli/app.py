@@ -109,8 +109,11 @@ def _run(arguments: list[str]) -> int:
         _say("interrupted.")
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
-        return 141
+        return _unread()
+    except SystemExit as leaving:  # Typer ends with 1, the code of a bug, where typer.echo finds nobody listening
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return _unread()
+        raise
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
             raise
@@ -132,6 +135,11 @@ def _run(arguments: list[str]) -> int:
         traceback.print_exc()
         _say("this is a bug in nnctl, not a mistake of yours. Please report the lines above.")
         return 1
+
+
+def _unread() -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+    return 141
 
 
 def _told(error: NnctlError) -> str:

@@ -169,11 +169,11 @@ def _show_groups(found: Comparison, width: int | None) -> None:
 
 def _group_columns(groups: list[Group], metric: str) -> list[Column]:
     from nnctl.cli.columns import Column  # noqa: PLC0415
-    from nnctl.runs.statistics import digits_of  # noqa: PLC0415
+    from nnctl.runs.statistics import decimals  # noqa: PLC0415
 
     def texts(group: Group) -> tuple[str, str, str]:
-        decimals = digits_of(group.spread.std)
-        shape = ".4g" if decimals is None else f".{decimals}f"
+        shown = decimals(group.spread.std, group.spread.mean)
+        shape = ".4g" if shown is None else f".{shown}f"
         low, high = f"{group.spread.low:{shape}}", f"{group.spread.high:{shape}}"
         return f"{group.spread.mean:{shape}}", f"{group.spread.std:{shape}}", f"{low} to {high}"
 

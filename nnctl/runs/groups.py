@@ -11,7 +11,7 @@ from typing import Any
 
 from nnctl.runs.keys import differing, short_forms, text_of
 from nnctl.runs.result import Mode
-from nnctl.runs.statistics import ALPHA, Spread, digits_of, seeds_needed, sign_flip, spread
+from nnctl.runs.statistics import ALPHA, Spread, decimals, seeds_needed, sign_flip, spread
 
 __all__ = ["Group", "Member", "Pair", "grouped", "paired"]
 
@@ -128,8 +128,8 @@ def _pair(one: Group, other: Group, tests: int, metric: str, mode: Mode) -> Pair
     difference = fmean(differences)
     p = min(1.0, tests * sign_flip(differences))
     ahead, behind = (one, other) if (difference < 0) == (mode == "min") else (other, one)
-    decimals = digits_of(stdev(differences))
-    by = f"{abs(difference):.4g}" if decimals is None else f"{abs(difference):.{decimals}f}"
+    shown = decimals(stdev(differences), difference)
+    by = f"{abs(difference):.4g}" if shown is None else f"{abs(difference):.{shown}f}"
     measured = (
         f"{metric} is {by} {'lower' if mode == 'min' else 'higher'} for {ahead.label} in the mean of {len(shared)} "
         f"shared seeds, p = {p:.2g}."

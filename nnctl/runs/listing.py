@@ -189,9 +189,11 @@ def _named(word: str, root: Path) -> list[Entry]:
 
 def _nothing_named(word: str, root: Path) -> UsageError:
     entries = [entry for entry in _all(root) if entry.kind != "foreign"]
-    begins = [entry.name for entry in entries if entry.name.startswith(Path(word).name)]
-    names = {str(entry.record.get("name", entry.name)) for entry in entries} | {entry.name for entry in entries}
-    hint = f" Did you mean '{begins[-1]}'?" if begins else did_you_mean(Path(word).name, sorted(names))
+    known = [entry.name for entry in entries]
+    last = Path(word).name
+    begins = [name for name in known if name.startswith(last)]
+    specs = {str(entry.record.get("name", "")) for entry in entries}
+    hint = f" Did you mean '{begins[-1]}'?" if begins else did_you_mean(last, known) or did_you_mean(last, specs)
     return UsageError(f"there is no run '{word}', neither as a path nor in {root}.{hint} They are listed by: nnctl ls")
 
 

@@ -10,7 +10,7 @@ from math import comb, floor, isfinite, log10
 from random import Random
 from statistics import fmean, stdev
 
-__all__ = ["ALPHA", "Spread", "bootstrap_interval", "digits_of", "seeds_needed", "sign_flip", "spread"]
+__all__ = ["ALPHA", "Spread", "bootstrap_interval", "decimals", "seeds_needed", "sign_flip", "spread"]
 
 ALPHA = 0.05
 """Below this probability a difference is called one."""
@@ -143,8 +143,8 @@ def seeds_needed(tests: int = 1) -> int:
     return n
 
 
-def digits_of(spread: float) -> int | None:
-    """Return the decimals that a spread supports: two digits of it; None where there is no spread to go by."""
-    if spread <= 0 or not isfinite(spread):
+def decimals(std: float, value: float) -> int | None:
+    """Return the decimals that a spread supports: two digits of it; None where a value has no spread but rounding."""
+    if std <= 1e-12 * abs(value) or not isfinite(std):
         return None
-    return max(0, 1 - floor(log10(spread)))
+    return max(0, 1 - floor(log10(std)))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
-from nnctl.runs.statistics import ALPHA, bootstrap_interval, digits_of, seeds_needed, sign_flip, spread
+from nnctl.runs.statistics import ALPHA, bootstrap_interval, decimals, seeds_needed, sign_flip, spread
 
 values = st.lists(st.integers(-50, 50).map(float), min_size=1, max_size=9)
 
@@ -88,6 +88,8 @@ def test_a_spread_is_mean_and_sample_deviation():
     assert found.low <= found.mean <= found.high
 
 
-@pytest.mark.parametrize(("std", "digits"), [(0.0123, 3), (0.5, 2), (1.5, 1), (12.0, 0), (1234.0, 0), (0.0, None)])
+@pytest.mark.parametrize(
+    ("std", "digits"), [(0.0123, 3), (0.5, 2), (1.5, 1), (12.0, 0), (1234.0, 0), (0.0, None), (1e-17, None)]
+)
 def test_two_digits_of_the_spread_are_shown(std, digits):
-    assert digits_of(std) == digits
+    assert decimals(std, 1.0) == digits
