@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from nnctl.checks.gradients.components import KINDS, Checked, check_component, names
+from nnctl.checks.gradients.differences import FAIL, PASS
 from nnctl.checks.gradients.lines import Line
-from nnctl.checks.gradients.network import Point, check_point
+from nnctl.checks.gradients.network import Culprit, Point, check_point
 from nnctl.checks.gradients.rules import (
     NO_EXAMPLE,
     NOT_FINITE,
@@ -30,7 +32,9 @@ ROWS = 32
 STEPS = 20
 """Steps of training between the two checks."""
 _TOLD = 5
-"""Wrong tensors that are told one by one; the table and the figures have all."""
+"""Wrong tensors that are told one by one where no layer is to blame; the table and the figures have all."""
+_NAMED = 8
+"""Wrong tensors that are named."""
 
 
 def gradcheck_experiment(experiment: Experiment, tell: Tell = silent) -> Report:
@@ -71,7 +75,9 @@ def gradcheck_experiment(experiment: Experiment, tell: Tell = silent) -> Report:
             points.append(point(f"after {trained} step{'s' if trained > 1 else ''}"))
     finally:
         learner.team.close()
-    findings = [finding for p in points for finding in _of_point(p)]
+    findings = list(_of_point(points[0]))
+    failed = any(finding.verdict == "fail" for finding in findings)
+    findings += [f for p in points[1:] for f in (_once_more(p) if failed else _of_point(p))]
     if trained == 0:
         message = "the training diverges within its first steps, so that the gradient is checked at the start alone"
         findings.append(NOT_FINITE.warn(message))
@@ -144,21 +150,45 @@ def _of_point(point: Point) -> Iterator[Finding]:
     if point.loss_line is None:
         yield NOT_FINITE.fail(f"{point.when} the loss is {point.loss}", where="loss", value=point.loss)
         return
-    yield from _of_lines(WRONG_LOSS, [("loss", point.loss_line)], point.when)
-    yield from _of_lines(WRONG, [(f"{c.path}, alone", c.line) for c in point.culprits], point.when, _what)
-    wrong = [line for line in reversed(point.lines) if line.verdict != "pass"]
-    told = [(line.name, line) for line in (wrong[:1] if point.culprits else wrong[:_TOLD])]
-    yield from _of_lines(WRONG, told, point.when)
-    if len(wrong) > len(told):
-        others = ", ".join(line.name for line in wrong[len(told) :])
-        yield WRONG.fail(
-            f"{len(wrong)} of {len(point.lines)} tensors are wrong {point.when}. These too: {others}",
-            fix="A wrong layer makes wrong what comes before it. Mend the first failure above, then look again.",
-        )
-    yield from _of_lines(WRONG_PENALTY, [(f"penalty {name}", line) for name, line in point.penalties], point.when)
-    if wrong or point.loss_line.verdict != "pass" or any(line.verdict != "pass" for _, line in point.penalties):
+    if all(line.verdict == "pass" for line in _lines(point)):
+        yield _all_right(point)
         return
-    lines = [point.loss_line, *point.lines, *(line for _, line in point.penalties)]
+    yield from _of_line(WRONG_LOSS, "loss", point.loss_line, f"its gradient {point.when}")
+    for culprit, others in _grouped(point.culprits):
+        too = f" ({', '.join(others)} too)" if others else ""
+        yield from _of_line(
+            WRONG,
+            f"{culprit.path}, alone",
+            culprit.line,
+            f"{_what(culprit.line)} {point.when}{too}",
+            f"Compare its backward with the formula: nnctl explain {culprit.kind}",
+        )
+    wrong = [line for line in reversed(point.lines) if line.verdict != "pass"]
+    told = [] if point.culprits or point.loss_line.verdict == "fail" else wrong[:_TOLD]
+    for line in told:
+        yield from _of_line(WRONG, line.name, line, f"its gradient {point.when}")
+    if len(wrong) > len(told):
+        yield _in_all(point.when, wrong, len(point.lines))
+    for name, line in point.penalties:
+        yield from _of_line(WRONG_PENALTY, f"penalty {name}", line, f"its pull {point.when}")
+
+
+def _once_more(point: Point) -> Iterator[Finding]:
+    """Yield in one sentence that what was wrong before still is."""
+    wrong = [line for line in reversed(_lines(point)) if line.verdict != "pass"]
+    if wrong:
+        yield _in_all(point.when, wrong, len(_lines(point)))
+
+
+def _in_all(when: str, wrong: Sequence[Line], total: int) -> Finding:
+    said = f"{when} {len(wrong)} of {total} gradients are wrong in the whole network: "
+    said += ", ".join(line.name for line in wrong[:_NAMED]) + (" ..." if len(wrong) > _NAMED else "")
+    fix = "What is wrong makes wrong whatever backward reaches after it. Mend the first failure, then look again."
+    return (WRONG.fail if any(line.verdict == "fail" for line in wrong) else WRONG.warn)(said, fix=fix)
+
+
+def _all_right(point: Point) -> Finding:
+    lines = _lines(point)
     worst = max(lines, key=lambda line: line.comparison.error)
     kinks = sum(line.comparison.kinks for line in lines)
     total = kinks + sum(line.comparison.judged for line in lines)
@@ -166,25 +196,40 @@ def _of_point(point: Point) -> Iterator[Finding]:
     said += f"{kinks} kinks in {total:,} derivatives"
     if not any(line.norm for line in point.lines):
         said += "; every gradient is zero here, so that little was tested"
-    yield WRONG.passed(said, value=worst.comparison.error, threshold=1e-7)
+    return WRONG.passed(said, value=worst.comparison.error, threshold=PASS)
+
+
+def _lines(point: Point) -> list[Line]:
+    """Return all lines of a point, from the input to the loss, then the penalties."""
+    loss = [] if point.loss_line is None else [point.loss_line]
+    return [*point.lines, *loss, *(line for _, line in point.penalties)]
+
+
+def _grouped(culprits: Sequence[Culprit]) -> list[tuple[Culprit, list[str]]]:
+    """Return one culprit for every kind of layer and tensor, with the paths of the others of that kind."""
+    groups: dict[tuple[str, str], list[Culprit]] = {}
+    for culprit in culprits:
+        groups.setdefault((culprit.kind, _what(culprit.line)), []).append(culprit)
+    return [(first, [other.path for other in others]) for first, *others in groups.values()]
 
 
 def _what(line: Line) -> str:
-    """Return which part of a layer's backward is wrong."""
-    return "dx" if line.name == "input" else f"the gradient of {line.name.rsplit('.', 1)[-1]}"
+    """Return which part of a layer's backward a tensor stands for."""
+    return (
+        "the gradient it hands on, dx," if line.name == "input" else f"the gradient of {line.name.rsplit('.', 1)[-1]}"
+    )
 
 
-def _of_lines(
-    rule: Rule, named: Sequence[tuple[str, Line]], when: str, what: Callable[[Line], str] | None = None
-) -> Iterator[Finding]:
-    for where, line in named:
-        verdict = line.verdict
-        if verdict == "pass":
-            continue
-        by = UNREPEATABLE if not line.repeatable else rule if line.comparison.judged else ON_KINKS
-        said = f"{'' if what is None else f'{what(line)}, '}{when}: {line.words()}"
-        found = by.fail if verdict == "fail" else by.warn
-        yield found(said, where=where, value=line.comparison.error, threshold=1e-4 if verdict == "fail" else 1e-7)
+def _of_line(rule: Rule, where: str, line: Line, what: str, fix: str | None = None) -> Iterator[Finding]:
+    """Yield what is wrong with a line; nothing where it passes."""
+    if line.verdict == "pass":
+        return
+    by = UNREPEATABLE if not line.repeatable else ON_KINKS if line.on_corners else rule
+    more: dict[str, Any] = {"where": where, "value": line.comparison.error, "fix": fix if by is rule else None}
+    if line.verdict == "fail":
+        yield by.fail(f"{what}: {line.words()}", threshold=FAIL, **more)
+    else:
+        yield by.warn(f"{what}: {line.words()}", threshold=PASS, **more)
 
 
 def _of_component(component: Checked) -> Iterator[Finding]:
@@ -196,8 +241,10 @@ def _of_component(component: Checked) -> Iterator[Finding]:
         return
     case, line = component.worst
     rule = {"loss": WRONG_LOSS, "penalty": WRONG_PENALTY}.get(component.kind, WRONG)
-    what = _what if component.kind in {"layer", "activation"} else None
-    yield from _of_lines(rule, [(where, line)], case, what)
+    what = _what(line) if rule is WRONG else "its gradient"
+    yield from _of_line(
+        rule, where, line, f"{what} for {case}", f"Compare it with the formula: nnctl explain {component.name}"
+    )
 
 
 def _of_kind(kind: str, components: Sequence[Checked]) -> Finding | None:
@@ -209,12 +256,11 @@ def _of_kind(kind: str, components: Sequence[Checked]) -> Finding | None:
     rule = {"loss": WRONG_LOSS, "penalty": WRONG_PENALTY}.get(kind, WRONG)
     plural = {"loss": "losses", "penalty": "penalties", "activation": "activations", "layer": "layers"}[kind]
     said = f"{len(right)} {plural}, {len(errors)} comparisons, worst relative error {worst:.1e}"
-    return rule.passed(said, value=worst, threshold=1e-7)
+    return rule.passed(said, value=worst, threshold=PASS)
 
 
 def _headline(points: Sequence[Point]) -> str:
-    lines = [line for point in points for line in (*point.lines, *(line for _, line in point.penalties))]
-    lines += [point.loss_line for point in points if point.loss_line]
+    lines = [line for point in points for line in _lines(point)]
     when = " and ".join(point.when for point in points)
     if any(point.loss_line is None for point in points):
         return "the loss is not finite, so that its gradient cannot be checked"

@@ -115,6 +115,6 @@ def _worth_showing(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 
 
 def _line(row: Mapping[str, Any]) -> tuple[str, ...]:
-    judged = row["judged"] > 0
+    error = "" if row["judged"] == 0 else f"{row['error']:.1e}" if row["repeatable"] else "passes differ"
     shape = " x ".join(map(str, row["shape"]))
-    return row["name"], shape, f"{row['error']:.1e}" if judged else "", str(row["kinks"]), row["verdict"]
+    return row["name"], shape, error, str(row["kinks"]), row["verdict"]

@@ -179,7 +179,7 @@ class Ruler:
         worst = self._along(tensor, axis, 0.0)
         ratio = _common_ratio(judged)
         everywhere = ratio is not None
-        if ratio is None and worst.numeric:
+        if ratio is None and abs(worst.numeric) > 1e-9 * abs(worst.analytic):
             ratio = worst.analytic / worst.numeric
         index = tuple(int(k) for k in np.unravel_index(i, tensor.x.shape))
         scale = tensor.scale

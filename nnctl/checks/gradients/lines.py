@@ -113,6 +113,6 @@ def _line(ruler: Ruler, tensor: Tensor, subject: Subject, sizes: Sizes) -> Line:
     found = ruler.compare(tensor)
     guess = ""
     if found.index is not None:
-        guess = suspect(found.analytic, found.numeric, found.ratio, sizes)
+        guess = suspect(found.analytic, found.ratio, sizes)
     norm = float(np.linalg.norm(tensor.gradient))
     return Line(tensor.name, tensor.x.shape, norm, found, tensor.name not in subject.unrepeatable, guess)

@@ -36,6 +36,7 @@ class Culprit:
     """A layer that is wrong when it is checked alone, with the weights it has in the network."""
 
     path: str
+    kind: str
     line: Line
 
 
@@ -158,5 +159,5 @@ def _culprits(network: Network, rows: int) -> list[Culprit]:
         own = {name.removeprefix(row.path): p for name, p in parameters.items() if name.startswith(row.path)}
         subject = layer_alone(row.layer, row.in_shape, own, rows)
         lines = [line for line in measure(subject, Sizes.of(network.layout, rows)) if line.verdict == "fail"]
-        found += [Culprit(row.path, line) for line in lines]
+        found += [Culprit(row.path, row.layer.name, line) for line in lines]
     return found
