@@ -59,8 +59,9 @@ OWN = Rule(
     "The learning rate matters more than any other number of the training (Bengio, 2012, arXiv:1206.5533, section 3). "
     "A rate far below the best one needs many times the steps; one beyond the edge ends in numbers that are not "
     "finite, or in a network that is worse than an untrained one.",
-    f"fails where a short run at it, or between it and the suggestion, diverged; warns where it is more than a factor "
-    f"of {FAR:g} from the suggestion and reaches less than {SLOW:.0%} of its drop",
+    f"fails where a short run at it or at a smaller rate diverged, or where the range test ran away before it and its "
+    f"short runs reach less than {SLOW:.0%} of the suggestion's drop; warns where they do so and it is more than a "
+    f"factor of {FAR:g} from the suggestion",
     "Take the suggestion: nnctl lr-find --apply writes it into the spec.",
 )
 EDGE = Rule(
@@ -94,7 +95,7 @@ def findings(figures: Mapping[str, Any]) -> tuple[Finding, ...]:
                 "None of the short runs, safely below the rates that diverge, ended with a lower loss than it began."
             ),
         )
-    return (judge_rate(figures["lr"], figures), *_edge(figures), _suggestion(figures))
+    return (*_edge(figures), judge_rate(figures["lr"], figures), _suggestion(figures))
 
 
 def judge_rate(lr: float, figures: Mapping[str, Any]) -> Finding:
@@ -106,22 +107,31 @@ def judge_rate(lr: float, figures: Mapping[str, Any]) -> Finding:
     figures : mapping
         The figures of a report that has a suggestion.
     """
-    suggestion, diverges = figures["suggestion"], figures["diverges"]
+    suggestion = figures["suggestion"]
     trial = next((trial for trial in figures["trials"] if trial["lr"] == lr), None)
-    away = _distance(lr, suggestion)
-    if diverges is not None and lr >= diverges:
-        where = "at it" if lr == diverges else f"at {diverges:g} already"
-        said = f"The spec's {lr:g} is too high: a short run {where} diverged. The suggestion is {suggestion:g}."
+    is_slow = trial is None or trial["share"] < SLOW
+    too_high = _too_high(lr, is_slow, figures)
+    if too_high:
+        said = f"The spec's {lr:g} is too high: {too_high}. The suggestion is {suggestion:g}."
         if figures["warms_up"]:
             said = f"{said} The schedule {figures['schedule']}, which begins with smaller steps, may save it."
-            return OWN.warn(said, where="optimizer.lr", value=lr, threshold=diverges)
-        return OWN.fail(said, where="optimizer.lr", value=lr, threshold=diverges)
+            return OWN.warn(said, where="optimizer.lr", value=lr, threshold=suggestion)
+        return OWN.fail(said, where="optimizer.lr", value=lr, threshold=suggestion)
     reached = f", and brings the loss down {max(trial['share'], 0):.0%} as far" if trial and lr != suggestion else ""
-    said = f"The spec's {lr:g} is {away}{reached}."
-    is_near = 1 / FAR <= lr / suggestion <= FAR
-    if is_near or (trial is not None and trial["share"] >= SLOW):
-        return OWN.passed(said, where="optimizer.lr", value=lr, threshold=suggestion)
-    return OWN.warn(said, where="optimizer.lr", value=lr, threshold=suggestion)
+    said = f"The spec's {lr:g} is {_distance(lr, suggestion)}{reached}."
+    if is_slow and not 1 / FAR <= lr / suggestion <= FAR:
+        return OWN.warn(said, where="optimizer.lr", value=lr, threshold=suggestion)
+    return OWN.passed(said, where="optimizer.lr", value=lr, threshold=suggestion)
+
+
+def _too_high(lr: float, is_slow: bool, figures: Mapping[str, Any]) -> str:
+    """Return what tells that a rate is beyond the edge; "" where nothing does."""
+    diverges, last = figures["diverges"], figures["rules"]["last before divergence"]
+    if diverges is not None and lr >= diverges:
+        return f"a short run at {diverges:g} diverged"
+    if last is not None and lr > last and is_slow:
+        return f"the range test ran away beyond {last:.2g}, and short runs at {lr:g} hardly lower the loss"
+    return ""
 
 
 def refusal(figures: Mapping[str, Any]) -> Finding | None:
@@ -150,10 +160,12 @@ def refusal(figures: Mapping[str, Any]) -> Finding | None:
 
 
 def _edge(figures: Mapping[str, Any]) -> tuple[Finding, ...]:
-    lr, ends = figures["suggestion"], {figures["rates"][0]: "--min", figures["rates"][-1]: "--max"}
-    if lr not in ends:
-        return ()
-    return (EDGE.warn(f"The best learning rate is {ends[lr]}, {lr:g}; beyond may be a better one.", value=lr),)
+    lr, rates = figures["suggestion"], figures["rates"]
+    said = f"The best learning rate, {lr:g}, is {'--min' if lr == rates[0] else '--max'}: a better one may lie beyond."
+    if lr == rates[0]:
+        fix = "Scale the data (data.scaling, data.target_scaling): large numbers ask for tiny steps. Or lower --min."
+        return (EDGE.warn(said, fix=fix, value=lr),)
+    return (EDGE.warn(said, value=lr),) if lr == rates[-1] else ()
 
 
 def _suggestion(figures: Mapping[str, Any]) -> Finding:
