@@ -12,6 +12,8 @@ __all__ = ["draw"]
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")  # Tol (2021), bright
 _LEAST = 1e-4
 """What is drawn for a loss at its floor or below: the axis is logarithmic."""
+_MOST = 30
+"""A loss beyond this many first losses is drawn there, so that what diverges leaves the others readable."""
 
 
 def draw(figures: Mapping[str, Any]) -> bytes:
@@ -48,15 +50,14 @@ def draw(figures: Mapping[str, Any]) -> bytes:
 
 
 def _line(axes: Any, rung: Mapping[str, Any], floor: float, colour: str) -> None:
+    most = max(_MOST * (rung["first_loss"] - floor), 1.0) if isfinite(rung["first_loss"]) else 1.0
     points = [
-        (step, max(loss - floor, _LEAST))
+        (step, min(max(loss - floor, _LEAST), most) if isfinite(loss) else most)
         for step, loss in zip(rung["curve"]["step"], rung["curve"]["loss"], strict=True)
-        if isfinite(loss) and loss < 1e30
     ]
     spec = " (spec)" if rung["factor"] == 1 else ""
     label = f"{rung['lr']:.3g}{spec}: {'not learned' if rung['outcome'] == 'short' else rung['outcome']}"
     width = 2.2 if rung["outcome"] == "learned" else 1.3
-    steps, losses = zip(*points, strict=True) if points else ((), ())
-    axes.plot(steps, losses, color=colour, linewidth=width, label=label)
-    if points and rung["outcome"] != "short":
+    axes.plot(*zip(*points, strict=True), color=colour, linewidth=width, label=label)
+    if rung["outcome"] != "short":
         axes.plot(*points[-1], marker="o" if rung["outcome"] == "learned" else "x", color=colour, markersize=7)
