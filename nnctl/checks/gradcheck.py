@@ -153,7 +153,8 @@ def _of_point(point: Point) -> Iterator[Finding]:
     if all(line.verdict == "pass" for line in _lines(point)):
         yield _all_right(point)
         return
-    yield from _of_line(WRONG_LOSS, "loss", point.loss_line, f"its gradient {point.when}")
+    fix = f"Compare its gradient with the formula, before any layer: nnctl explain {point.loss_name}"
+    yield from _of_line(WRONG_LOSS, f"loss {point.loss_name}", point.loss_line, f"its gradient {point.when}", fix)
     for culprit, others in _grouped(point.culprits):
         too = f" ({', '.join(others)} too)" if others else ""
         yield from _of_line(

@@ -48,6 +48,7 @@ class Point:
     ----------
     when : str
         Such as "at the start".
+    loss_name : str
     loss : float
         The data loss of the batch.
     loss_line : Line or None
@@ -62,6 +63,7 @@ class Point:
     """
 
     when: str
+    loss_name: str
     loss: float
     loss_line: Line | None = None
     lines: tuple[Line, ...] = ()
@@ -110,7 +112,7 @@ def check_point(
         value = loss.value(z, t, w, len(x))
         subject = whole_network(network, loss, x, t, w)
         if not isfinite(value) or not np.isfinite(subject.evaluate().addends).all():
-            return Point(when, value)
+            return Point(when, loss.name, value)
         sizes = Sizes.of(network.layout, len(x))
         (loss_line,) = measure(loss_alone(loss, z, t, w, len(x)), sizes)
         lines = measure(subject, sizes, tell)
@@ -126,7 +128,7 @@ def check_point(
             for line in measure(penalty_alone(regularizer, network), sizes)
         ]
         culprits = _culprits(network, len(x)) if any(line.verdict == "fail" for line in lines) else []
-    return Point(when, value, loss_line, tuple(lines), tuple(penalties), tuple(culprits), beside)
+    return Point(when, loss.name, value, loss_line, tuple(lines), tuple(penalties), tuple(culprits), beside)
 
 
 def _checked_beside(
