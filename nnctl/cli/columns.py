@@ -7,11 +7,12 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from textwrap import fill
 from unicodedata import combining, east_asian_width
 
 import typer
 
-__all__ = ["Column", "lay_out", "paint", "shorten", "terminal_width"]
+__all__ = ["Column", "lay_out", "paint", "shorten", "terminal_width", "wrapped"]
 
 _GAP = "  "
 _COLOURS = {
@@ -36,7 +37,7 @@ class Column:
     heading : str
     cells : list of str
     worth : float
-        The column of least worth is the first to be left out where there is no room.
+        Where there is no room for all, columns of more worth are taken first.
     left : bool
         Whether it is set to the left; figures stand to the right.
     narrowest : int or None
@@ -75,12 +76,9 @@ def lay_out(columns: Sequence[Column], width: int | None) -> tuple[list[str], li
     width : int or None
         The room there is; None for no limit.
     """
-    shown = [replace(column, cells=list(map(_printable, column.cells))) for column in columns]
-    left_out = []
-    while width is not None and len(shown) > 1 and _total([column.least for column in shown]) > width:
-        least = min(shown[1:], key=lambda column: column.worth)
-        shown.remove(least)
-        left_out.append(least.heading)
+    whole = [replace(column, cells=list(map(_printable, column.cells))) for column in columns]
+    shown = _fitting(whole, width)
+    left_out = [column.heading for column in whole if column not in shown]
     widths = [column.width for column in shown]
     if width is not None:
         for i, column in reversed(list(enumerate(shown))):
@@ -96,6 +94,17 @@ def lay_out(columns: Sequence[Column], width: int | None) -> tuple[list[str], li
         for row in rows
     ]
     return lines, left_out
+
+
+def _fitting(columns: list[Column], width: int | None) -> list[Column]:
+    """Return the columns that there is room for, the first one and then those of most worth, in their order."""
+    if width is None:
+        return columns
+    taken = {0}
+    for i in sorted(range(1, len(columns)), key=lambda i: -columns[i].worth):
+        if _total([columns[k].least for k in (*taken, i)]) <= width:
+            taken.add(i)
+    return [columns[i] for i in sorted(taken)]
 
 
 def paint(line: str, word: str) -> str:
@@ -115,6 +124,11 @@ def shorten(text: str, width: int) -> str:
             return text
     tail = (width - 1) // 2
     return f"{text[: width - 1 - tail]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - tail :]}"
+
+
+def wrapped(text: str, width: int | None) -> str:
+    """Return a sentence in lines of at most this width, broken between words."""
+    return text if width is None else fill(text, width, break_on_hyphens=False)
 
 
 def _total(widths: Sequence[int]) -> int:

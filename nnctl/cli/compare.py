@@ -83,11 +83,11 @@ def command(
     if picture is not None:
         _draw(found, picture, quiet=as_json or csv_file == "-")
     if as_json:
-        typer.echo(strict_json({**plain(found), "picture": picture and str(picture)}, indent=2))
+        typer.echo(strict_json({**plain(found, fields), "picture": picture and str(picture)}, indent=2))
 
 
-def plain(found: Comparison) -> dict[str, Any]:
-    """Return a comparison as plain data."""
+def plain(found: Comparison, fields: Fields) -> dict[str, Any]:
+    """Return a comparison as plain data; each run has the cells of the table in ``columns``."""
     return {
         "metric": found.metric,
         "mode": found.mode,
@@ -105,6 +105,7 @@ def plain(found: Comparison) -> dict[str, Any]:
                 "parameters": row.result.parameters,
                 "seconds": row.result.seconds,
                 "spec": {key: row.facts.get(key) for key in found.keys},
+                "columns": {key: fields.value(row, key) for key in fields.keys},
             }
             for row in found.rows
         ],
@@ -129,7 +130,7 @@ def _picture_apart(words: list[str], *, plot: bool) -> tuple[list[str], Path | N
 
 
 def _show(found: Comparison, fields: Fields) -> None:
-    from nnctl.cli.columns import Column, lay_out, paint, terminal_width  # noqa: PLC0415
+    from nnctl.cli.columns import Column, lay_out, paint, terminal_width, wrapped  # noqa: PLC0415
 
     width = terminal_width()
     if found.rows:
@@ -138,7 +139,8 @@ def _show(found: Comparison, fields: Fields) -> None:
         for line, row in zip(lines, found.rows, strict=True):
             typer.echo(paint(line, row.entry.status))
         if left_out:
-            typer.echo(f"no room for {', '.join(left_out)}: see --columns, --csv, --json, or a wider terminal")
+            left = ", ".join(left_out)
+            typer.echo(wrapped(f"no room for {left}: see --columns, --csv, --json, or a wider terminal", width))
     else:
         typer.echo("there are no runs to compare.")
     if found.others:
@@ -152,17 +154,17 @@ def _show(found: Comparison, fields: Fields) -> None:
     if found.groups:
         _show_groups(found, width)
     for note in found.notes:
-        typer.echo(f"note: {note}")
+        typer.echo(wrapped(f"note: {note}", width))
 
 
 def _show_groups(found: Comparison, width: int | None) -> None:
-    from nnctl.cli.columns import lay_out  # noqa: PLC0415
+    from nnctl.cli.columns import lay_out, wrapped  # noqa: PLC0415
 
     typer.echo("\n" + "\n".join(lay_out(_group_columns(found.groups, found.metric), width)[0]))
     if any(group.spread.count < 5 for group in found.groups):
-        typer.echo("note: an interval from fewer than 5 seeds is far too narrow; take it as a hint")
+        typer.echo(wrapped("note: an interval from fewer than 5 seeds is far too narrow; take it as a hint", width))
     for pair in found.pairs[:_SENTENCES]:
-        typer.echo(pair.verdict)
+        typer.echo(wrapped(pair.verdict, width))
     if len(found.pairs) > _SENTENCES:
         typer.echo(f"and {len(found.pairs) - _SENTENCES} pairs more: see --json")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
+from math import log
 from typing import Any
 
 from nnctl.cli.columns import Column
@@ -34,16 +36,19 @@ class Fields:
         self.found = found
         self.keys = ["name", *(self._standard() if chosen is None else self._asked(chosen))]
 
+    def value(self, row: Row, key: str) -> Any:
+        """Return what a run has in a column."""
+        return row.value if key == self.found.metric else row.facts.get(key)
+
     def columns(self) -> list[Column]:
         """Return them with their cells as texts."""
         return [self._column(key) for key in self.keys]
 
     def _column(self, key: str) -> Column:
-        values = [self._value(row, key) for row in self.found.rows]
+        values = [self.value(row, key) for row in self.found.rows]
         cells = [_text(key, value) for value in values]
-        worth = self._worth(key, varies=len(set(cells)) > 1)
         left = any(isinstance(value, str) for value in values)
-        return Column(key, cells, worth, left=left, narrowest=24 if key == "name" else 16)
+        return Column(key, cells, self._worth(key, cells), left=left, narrowest=32 if key == "name" else 24)
 
     def csv(self) -> str:
         """Return them with all their digits."""
@@ -51,7 +56,7 @@ class Fields:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.keys)
         for row in self.found.rows:
-            values = [self._value(row, key) for key in self.keys]
+            values = [self.value(row, key) for key in self.keys]
             writer.writerow([cell(value) if isinstance(value, str) else value for value in values])
         return text.getvalue()
 
@@ -69,17 +74,21 @@ class Fields:
             raise UsageError(f"--columns: {error}") from None
         return [key for key in keys if key != "name"]
 
-    def _value(self, row: Row, key: str) -> Any:
-        return row.value if key == self.found.metric else row.facts.get(key)
-
-    def _worth(self, key: str, *, varies: bool) -> float:
-        """Return how much a column tells; the first to go are those whose cells are all the same."""
+    def _worth(self, key: str, cells: list[str]) -> float:
+        """Return how much a column tells: of the spec's keys those most that part the runs most evenly."""
         if key == self.found.metric:
             return 100
         if key in self.found.keys:
-            return 90 - self.found.keys.index(key)
-        worth = {"status": 88.5, "seed": 86.5, "epoch": 40, "test_loss": 35, "parameters": 30, "time": 25}
-        return worth.get(key, 87.5 if key.startswith("test_") else 20) - (0 if varies else 80)
+            return 60 + 30 * _evenness(cells)
+        worth = {"status": 78, "seed": 66, "epoch": 40, "test_loss": 35, "parameters": 30, "time": 25}
+        always = worth.get(key, 88 if key.startswith("test_") else 20)
+        return always if len(set(cells)) > 1 else always / 10
+
+
+def _evenness(cells: list[str]) -> float:
+    """Return the entropy of the cells, from 0 where all are the same to 1 where each is another."""
+    shares = [count / len(cells) for count in Counter(cells).values()]
+    return -sum(share * log(share) for share in shares) / log(len(cells)) if len(shares) > 1 else 0.0
 
 
 def _text(key: str, value: Any) -> str:

@@ -67,9 +67,9 @@ def _table(entries: list[Entry]) -> str:
     states = [_state(entry) for entry in entries]
     now = datetime.now(UTC)
     columns = [
-        Column("name", [entry.name for entry in entries], left=True, narrowest=24),
+        Column("name", [entry.name for entry in entries], left=True, narrowest=32),
         Column("status", states, worth=5, left=True),
-        Column("result", list(map(_said, entries, results)), worth=4, left=True, narrowest=20),
+        Column("result", list(map(_said, entries, results)), worth=4, left=True, narrowest=30),
         Column("epochs", ["" if r is None or r.epochs is None else str(r.epochs) for r in results], worth=2),
         Column("started", [_when(entry.created) for entry in entries], worth=1, left=True),
         Column("age", [_age(entry.created, now) for entry in entries], worth=3),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from glob import glob
@@ -167,7 +167,7 @@ def entry_of(word: str, root: Path) -> Entry:
     for path in (word, str(root / word)):
         if _is_directory(path):
             return read(path, os.path.basename(os.path.realpath(path)))  # noqa: PTH119 - "." has a name, too
-    raise _nothing_named(word, root)
+    raise _nothing_named(word, root, {})
 
 
 def _named(word: str, root: Path) -> list[Entry]:
@@ -181,18 +181,18 @@ def _named(word: str, root: Path) -> list[Entry]:
         matches = [path for path in sorted(glob(pattern)) if _is_directory(path)]  # noqa: PTH207 - may be absolute
         if matches:
             return [entry for path in matches for entry in _named(path, root)]
-    of_spec = [entry for entry in _all(root) if entry.record.get("name") == word]
-    if not of_spec:
-        raise _nothing_named(word, root)
-    return of_spec
+    specs: dict[str, list[Entry]] = {}
+    for entry in _all(root):
+        specs.setdefault(str(entry.record.get("name")), []).append(entry)
+    if word not in specs:
+        raise _nothing_named(word, root, specs)
+    return specs[word]
 
 
-def _nothing_named(word: str, root: Path) -> UsageError:
-    entries = [entry for entry in _all(root) if entry.kind != "foreign"]
-    known = [entry.name for entry in entries]
+def _nothing_named(word: str, root: Path, specs: Collection[str]) -> UsageError:
+    known = [entry.name for entry in _all(root) if entry.kind != "foreign"]
     last = Path(word).name
     begins = [name for name in known if name.startswith(last)]
-    specs = {str(entry.record.get("name", "")) for entry in entries}
     hint = f" Did you mean '{begins[-1]}'?" if begins else did_you_mean(last, known) or did_you_mean(last, specs)
     return UsageError(f"there is no run '{word}', neither as a path nor in {root}.{hint} They are listed by: nnctl ls")
 

@@ -13,6 +13,7 @@ from conftest import process
 from made_runs import make_check, make_run
 
 from nnctl.cli.columns import Column, lay_out, shorten
+from nnctl.cli.fields import Fields
 from nnctl.cli.pictures.comparison import curves_of
 from nnctl.runs.comparison import compare
 from nnctl.runs.listing import entries_in
@@ -186,7 +187,16 @@ def test_where_there_is_no_room_the_columns_of_least_worth_go():
     lines, left_out = lay_out(columns, 14)
     assert left_out == ["y"]
     assert lines[1] == "aaaaa…aaaaa  1"
-    assert lay_out(columns, 1)[1] == ["y", "x"]
+    assert lay_out(columns, 1)[1] == ["x", "y"]
+
+
+def test_of_the_keys_those_that_part_the_runs_most_evenly_stay_longest(here):
+    for i in range(6):
+        optimizer = {"adam": {"lr": 0.001 * (i % 2 + 1), "beta1": 0.5 if i == 5 else 0.9}}
+        make_run(RUNS, f"run-{i}", i / 10, optimizer=optimizer)
+    columns = Fields(compare(entries_in("runs"))).columns()
+    assert "optimizer.lr" in lay_out(columns, 60)[0][0]
+    assert "optimizer.beta1" in lay_out(columns, 60)[1]
 
 
 @pytest.mark.parametrize(
