@@ -23,7 +23,7 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     # The network.
     ("softmax-in-hidden-layer", "dropout-on-output", "normalization-on-output", "squashed-margin"),
     ("overfit-loss-and-output", "no-symmetry-breaking", "overfit-identical-units"),
-    ("sigmoid-in-deep-network", "batch-norm-on-small-batches", "bias-init", "weight-scale"),
+    ("sigmoid-in-deep-network", "batch-norm-on-small-batches", "large-biases", "weight-scale"),
     ("selu-without-lecun", "init-for-activation", "tanh-in-deep-network", "deep-without-residual"),
     ("bottleneck", "no-activation-between", "activation-twice", "selu-with-dropout-or-normalization"),
     ("dropout-before-batch-norm", "dropout-rate", "overfit-inference-gap", "bias-before-batch-norm"),
@@ -34,7 +34,7 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     ("learning-rate-range", "optimizer-constants", "tight-clipping", "overfit-lr-too-high", "overfit-lr-too-low"),
     ("warmup-too-long", "schedule-dies-early", "plateau-mode", "stopping-mode", "few-updates", "patience-too-short"),
     # Symptoms: they say that something is wrong, and some of what stands above says what.
-    ("loss-at-start", "gradcheck-not-finite", "overfit-not-finite", "lr-diverges-at-once"),
+    ("learned-by-heart", "loss-at-start", "gradcheck-not-finite", "overfit-not-finite", "lr-diverges-at-once"),
     ("overfit-saturated", "overfit-dead-units", "overfit-vanishing-gradient", "overfit-unchanged-layer"),
     ("dead-relu", "saturated-units", "exploding-gradient", "vanishing-gradient", "unchanged-weights", "update-ratio"),
     ("lr-of-the-spec", "lr-flat-curve", "overfit-too-small", "overfit-batch", "inputs-ignored", "linear-baseline"),

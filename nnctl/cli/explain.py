@@ -18,7 +18,7 @@ __all__ = ["command", "explain"]
 def command(
     name: Annotated[
         str | None,
-        typer.Argument(help="A component, family, section, field or rule: adam, data.split, adam.beta1, dead-units."),
+        typer.Argument(help="A component, family, section, field or rule: adam, data.split, adam.beta1, dead-relu."),
     ] = None,
 ) -> None:
     """Explain what a spec can say, and what the checks find: all names, if none is given."""

@@ -46,7 +46,7 @@ class Pages:
             self._pairs(rows)
             self.console.print()
         self.console.print(
-            Text("More on each: nnctl explain NAME, such as adam, training, data.split, adam.beta1, dead-units.")
+            Text("More on each: nnctl explain NAME, such as adam, training, data.split, adam.beta1, dead-relu.")
         )
 
     def page(self, page: Page) -> None:

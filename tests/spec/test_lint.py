@@ -182,7 +182,7 @@ CASES = [
     ),
     ("weight-scale", "warn", {"init": "{normal: 1.0}"}, {**hidden("dense: 64", "relu"), "init": "{uniform: 0.3}"}),
     ("weight-scale", "warn", {"init": "{he_normal: 5.0}"}, {"init": "{orthogonal: 1.41}"}),
-    ("bias-init", "warn", {"bias_init": "{constant: -1.0}"}, {"bias_init": "{constant: 0.1}"}),
+    ("large-biases", "warn", {"bias_init": "{constant: -1.0}"}, {"bias_init": "{constant: 0.1}"}),
     (
         "label-smoothing",
         "warn",

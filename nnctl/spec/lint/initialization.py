@@ -78,7 +78,7 @@ SCALE = Rule(
     "Glorot and Bengio (2010); He, Zhang, Ren and Sun (2015), arXiv:1502.01852",
 )
 BIAS = Rule(
-    "bias-init",
+    "large-biases",
     "The biases start far from zero.",
     "A bias shifts a unit for every row alike. A negative one lets most relu units start dead: they give zero and get "
     "no gradient. A large one pushes tanh and sigmoid units into their flat ends, or all outputs away from where the "

@@ -1,0 +1,111 @@
+"""A network has to beat itself without its inputs, and a linear model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nnctl.checks.baselines import ShortRun, against_linear_model, without_inputs
+from nnctl.experiment.assembly import Experiment
+from nnctl.spec.load import load_spec
+
+MOONS = """
+data: {source: {moons: {samples: 400, noise: 0.15}}}
+architecture: [dense: 16, relu, dense: outputs]
+loss: binary_cross_entropy
+optimizer: {adam: 1e-2}
+training: {epochs: 20}
+"""
+NOISE = """
+data: {source: {csv: {path: noise.csv, target: y}}}
+architecture: [dense: 64, relu, dense: outputs]
+loss: binary_cross_entropy
+optimizer: {adam: 1e-2}
+training: {epochs: 60}
+"""
+
+
+@pytest.fixture
+def experiment(spec_file):
+    return lambda text=MOONS, *overrides: Experiment(load_spec(spec_file(text), overrides))
+
+
+def blind(experiment: Experiment):
+    return without_inputs(experiment, ShortRun.of(experiment)).findings[0]
+
+
+def linear(experiment: Experiment):
+    return against_linear_model(experiment, ShortRun.of(experiment))
+
+
+def test_a_network_that_learns_beats_itself_without_inputs(experiment):
+    finding = blind(experiment())
+    assert finding.verdict == "pass"
+    assert finding.value > 0.5
+
+
+def test_a_network_that_cannot_learn_is_told(experiment):
+    finding = blind(experiment(MOONS, "optimizer.lr=1e-9"))
+    assert (finding.rule, finding.verdict) == ("inputs-ignored", "fail")
+    assert blind(experiment(MOONS, "init=zeros")).verdict == "fail"
+
+
+def test_labels_of_other_rows_are_learned_by_heart_and_nothing_else(experiment, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{a:.3f},{b:.3f},{c}" for a, b, c in zip(*rng.normal(size=(2, 300)), rng.integers(2, size=300), strict=True)
+    ]
+    (tmp_path / "noise.csv").write_text("\n".join(["a,b,y", *rows]))
+    finding = blind(experiment(NOISE))
+    assert (finding.rule, finding.verdict) == ("learned-by-heart", "warn")
+    assert finding.value < 0.05
+
+
+def test_a_training_that_diverges_is_told_as_that(experiment):
+    finding = blind(experiment(MOONS, "data={source: diabetes}", "loss=mse", "optimizer={sgd: 1.0}"))
+    assert finding.verdict == "fail"
+    assert "diverges" in finding.message
+
+
+def test_the_perceptron_is_judged_by_its_mistakes(experiment):
+    gate = ["architecture=[dense: outputs]", "loss=perceptron", "init=zeros", "optimizer={sgd: 1.0}"]
+    gate += ["training={epochs: 20, batch_size: 1, shuffle: false}", "data.split={validation: 0, test: 0}"]
+    assert blind(experiment(MOONS, "data.source=and", *gate)).verdict == "pass"
+    assert blind(experiment(MOONS, "data.source=xor", *gate)).verdict == "fail"
+
+
+def test_a_network_that_bends_beats_a_line(experiment):
+    report = linear(experiment())
+    assert report.verdict == "pass"
+    assert report.figures["network"] > report.figures["linear"] > 0.7
+    assert report.figures["part"] == "validation"
+
+
+def test_a_network_that_is_not_trained_loses_against_a_line(experiment):
+    report = linear(experiment(MOONS, "data.source=breast_cancer", "optimizer.lr=1e-7"))
+    assert (report.findings[0].rule, report.findings[0].verdict) == ("linear-baseline", "warn")
+    assert report.figures["linear"] > 0.9
+
+
+def test_a_regression_is_judged_by_r2(experiment):
+    report = linear(experiment(MOONS, "data={source: diabetes, target_scaling: standard}", "loss=mse"))
+    assert report.figures["metric"] == "r2"
+    assert 0.2 < report.figures["linear"] < 0.8
+
+
+def test_without_a_validation_part_the_training_part_is_judged(experiment):
+    assert linear(experiment(MOONS, "data.split.validation=0")).figures["part"] == "training"
+
+
+def test_the_work_bounds_the_steps_and_the_schedule_is_fitted_to_them(experiment):
+    run = ShortRun.of(experiment(MOONS, "training.epochs=100000", "schedule=cosine", "training.batch_size=full"))
+    assert run.steps <= 4000
+    assert run.train > 0.9
+
+
+def test_a_short_run_changes_nothing_of_the_experiment(experiment):
+    moons = experiment()
+    before = moons.data.train.x.copy(), moons.learner().network.theta
+    without_inputs(moons, ShortRun.of(moons))
+    assert np.array_equal(before[0], moons.data.train.x)
+    assert np.array_equal(before[1], moons.learner().network.theta)

@@ -1,0 +1,117 @@
+"""The loss at the start: what it should be is known for every loss, and what throws it off is told."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+import pytest
+
+from nnctl.checks.start import check_start
+from nnctl.core.finding import Finding
+from nnctl.experiment.assembly import Experiment
+from nnctl.spec.load import load_spec
+
+IRIS = """
+data: {source: iris}
+architecture: [dense: 16, relu, dense: outputs]
+loss: cross_entropy
+"""
+FRIEDMAN = """
+data: {source: {friedman: {samples: 300}}, target_scaling: standard}
+architecture: [dense: 16, relu, dense: outputs]
+loss: mse
+"""
+
+
+@pytest.fixture
+def start(spec_file):
+    def look(text: str, *overrides: str):
+        return check_start(Experiment(load_spec(spec_file(text), overrides)))
+
+    return look
+
+
+def found(report, rule: str) -> Finding:
+    [finding] = [finding for finding in report.findings if finding.rule == rule]
+    return finding
+
+
+SILENT = "architecture=[dense: 16, relu, dense: {units: outputs, init: zeros}]"
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("loss=cross_entropy", log(3)),
+        ("loss={cross_entropy: {label_smoothing: 0.3}}", log(3)),
+        ("loss={cross_entropy: {class_weight: [1, 5, 0.2]}}", log(3)),
+        ("loss=hinge", 1.0),
+    ],
+)
+def test_a_network_that_says_nothing_loses_what_is_expected(start, loss, expected):
+    report = start(IRIS, SILENT, loss)
+    assert report.figures["loss"] == pytest.approx(expected, rel=1e-6)
+    assert report.figures["reference"] == pytest.approx(expected, rel=1e-6)
+    assert report.verdict == "pass"
+
+
+def test_two_classes_lose_log_2(start):
+    report = start(IRIS, SILENT, "data.source=breast_cancer", "loss={binary_cross_entropy: {class_weight: balanced}}")
+    assert report.figures["loss"] == pytest.approx(log(2))
+    assert report.figures["expected"] == "log 2"
+
+
+def test_a_regression_loses_the_variance_of_its_targets(start):
+    raw = start(FRIEDMAN, "data.target_scaling=none")
+    report = start(FRIEDMAN)
+    assert report.figures["reference"] == pytest.approx(1.0, rel=1e-5)
+    assert report.figures["expected"] == "the variance of the targets"
+    assert raw.figures["reference"] == pytest.approx(raw.figures["target_spread"] ** 2, rel=1e-5)
+
+
+def test_a_fresh_network_of_ordinary_weights_passes(start):
+    for text in (IRIS, FRIEDMAN):
+        assert start(text).verdict == "pass"
+
+
+def test_wild_outputs_are_told_with_their_size(start):
+    report = start(IRIS, "init={normal: 1.2}")
+    finding = found(report, "loss-at-start")
+    assert finding.verdict == "warn"
+    assert finding.value > 2.5
+    assert found(start(IRIS, "init={normal: 100.0}"), "loss-at-start").verdict == "fail"
+
+
+def test_outputs_that_are_not_finite_fail(start):
+    report = start(IRIS, "init={normal: 1e30}")
+    assert found(report, "loss-at-start").verdict == "fail"
+    assert "not finite" in found(report, "loss-at-start").message
+
+
+def test_targets_far_from_zero_are_told(start):
+    assert found(start(FRIEDMAN), "targets-off-centre").verdict == "pass"
+    finding = found(start(FRIEDMAN, "data.target_scaling=none"), "targets-off-centre")
+    assert finding.verdict == "warn"
+    assert finding.value > 2
+
+
+def test_one_target_that_outweighs_all_others_is_told(start, tmp_path):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    rows = [f"{x:.3f},{t:.3f}" for x, t in zip(rng.normal(size=200), y, strict=True)]
+    spec = "data: {source: {csv: {path: a.csv, target: y}}, target_scaling: standard, split: {validation: 0, test: 0}}"
+    text = f"{spec}\narchitecture: [dense: outputs]\nloss: mse"
+    (tmp_path / "a.csv").write_text("\n".join(["x,y", *rows]))
+    assert found(start(text), "outlying-targets").verdict == "pass"
+    (tmp_path / "a.csv").write_text("\n".join(["x,y", *rows[1:], "0.5,4000"]))
+    assert found(start(text), "outlying-targets").verdict == "warn"
+
+
+def test_rows_come_from_the_whole_of_a_sorted_part(start, tmp_path):
+    rows = [f"{i % 7},{'a' if i < 3000 else 'b'}" for i in range(6000)]
+    (tmp_path / "a.csv").write_text("\n".join(["x,y", *rows]))
+    text = "data: {source: {csv: {path: a.csv, target: y}}, split: {validation: 0, test: 0}}\n"
+    text += "architecture: [dense: {units: outputs, bias_init: {constant: 1.0}}]\nloss: binary_cross_entropy\n"
+    report = start(text, "init=zeros")
+    assert report.figures["loss"] == pytest.approx((log(1 + np.exp(1)) + log(1 + np.exp(-1))) / 2, rel=1e-3)
