@@ -82,7 +82,8 @@ def conduct(
     screen.document({**report.plain(), "directory": str(folder.path), "pictures": drawn})
     if report.verdict == "fail":
         first = report.first
-        raise CheckFailed(f"{check}: {first.message if first else report.headline}")
+        place = f"{first.where}: " if first and first.where else ""
+        raise CheckFailed(f"{check}: {place}{first.message if first else report.headline}")
     return report
 
 

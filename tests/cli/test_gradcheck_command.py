@@ -44,7 +44,7 @@ def test_a_wrong_gradient_ends_with_exit_code_5_and_names_it(nnctl, spec, monkey
     monkeypatch.setattr(Dense, "backward", wrong)
     answer = nnctl("gradcheck", spec)
     assert answer.code == 5
-    assert "2.dense, alone" in answer.out
+    assert "2.dense, alone" in answer.err
     assert "a sign" in answer.err
     assert "ratio -1" in answer.out
     assert nnctl("gradcheck").code == 5
