@@ -195,8 +195,8 @@ def test_of_the_keys_those_that_part_the_runs_most_evenly_stay_longest(here):
         optimizer = {"adam": {"lr": 0.001 * (i % 2 + 1), "beta1": 0.5 if i == 5 else 0.9}}
         make_run(RUNS, f"run-{i}", i / 10, optimizer=optimizer)
     columns = Fields(compare(entries_in("runs"))).columns()
-    assert "optimizer.lr" in lay_out(columns, 60)[0][0]
-    assert "optimizer.beta1" in lay_out(columns, 60)[1]
+    assert "optimizer.lr" in lay_out(columns, 36)[0][0]
+    assert "optimizer.beta1" in lay_out(columns, 36)[1]
 
 
 @pytest.mark.parametrize(
