@@ -43,7 +43,7 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     ("constant-columns", "target-scaling-ignored", "no-early-stopping", "patience-too-long"),
     ("stopping-on-training-figure", "plateau-never-acts", "schedule-beyond-training"),
     ("gradient-on-kinks", "component-without-example"),
-    ("lr-too-few-steps", "lr-at-the-edge", "lr-suggestion"),
+    ("lr-nothing-to-lower", "lr-too-few-steps", "lr-at-the-edge", "lr-suggestion"),
 )
 """Rules by id, causes before what they cause. Not measured: this is how people who debug networks reason."""
 
@@ -67,7 +67,7 @@ def in_causal_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _place(finding: Finding) -> int:
-    return _PLACES[finding.rule]
+    return _PLACES.get(finding.rule, len(_PLACES))
 
 
 def _explains(finding: Finding, last: int) -> bool:
