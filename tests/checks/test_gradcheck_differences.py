@@ -96,12 +96,12 @@ def test_a_gradient_that_is_zero_passes_though_the_value_is_rounded():
 
 
 def test_a_gradient_far_below_the_value_is_still_measured():
-    size = 1e-7
+    size = 1e-11  # the first step leaves its derivative to rounding, a wider one does not
     right = compared(lambda x: 1 + size * np.sin(x), lambda x: size * np.cos(x), np.linspace(0, 1, 30))
     wrong = compared(lambda x: 1 + size * np.sin(x), lambda x: 2 * size * np.cos(x), np.linspace(0, 1, 30))
     assert right.error < PASS
     assert wrong.error > FAIL
-    assert wrong.ratio == pytest.approx(2, rel=1e-3)
+    assert wrong.ratio == pytest.approx(2, rel=0.1)
 
 
 def test_a_strong_bend_is_extrapolated_away():
