@@ -159,6 +159,13 @@ def test_numbers_that_were_handed_out_are_found_in_any_order(data):
     assert places(data.look(data.csv(table().with_columns(patient=ids))), "identifier-columns") == ["patient"]
 
 
+def test_names_that_are_all_different_are_found(data):
+    frame = table().with_columns(name=pl.format("{}-{}", pl.int_range(400) * 7919 % 401, pl.lit("x")))
+    data.csv(frame)
+    report = check_file(data.folder / "table.csv")
+    assert places(report, "identifier-columns") == ["name"]
+
+
 def test_prices_that_happen_to_differ_are_no_identifier(data):
     price = np.random.default_rng(3).choice(10_000_000, 400, replace=False)
     assert places(data.look(data.csv(table().with_columns(price=price))), "identifier-columns") == []
@@ -252,10 +259,10 @@ def test_a_validation_file_that_repeats_training_rows_fails(data):
 
 
 def test_conflicting_labels_are_found_with_the_floor_that_they_force(data):
-    x = np.repeat(np.random.default_rng(0).normal(size=(100, 2)), 2, axis=0)
-    report = data.look(data.npz(x, np.arange(200) % 2), CLASSES)
+    x = np.repeat(np.random.default_rng(0).normal(size=(100, 2)), 4, axis=0)
+    report = data.look(data.npz(x, np.arange(400) % 4 == 0), CLASSES)
     assert ("label-conflicts", "warn") in bad(report)
-    assert report.figures["equal_rows"]["unavoidable"] == 0.5
+    assert report.figures["equal_rows"]["unavoidable"] == 0.25
 
 
 def test_the_floor_of_a_regression_is_the_variance_within_equal_inputs(data):
@@ -308,6 +315,14 @@ def test_inputs_of_another_size_are_found(data, factor, verdict):
     found = dict(bad(data.look(data.csv(frame), CLASSES, "data.scaling=none")))
     assert found.get("input-scale") == verdict
     assert "input-scale" not in dict(bad(data.look(data.csv(frame), CLASSES)))
+
+
+def test_rare_categories_and_rare_marks_are_not_badly_scaled(data):
+    rare_one = np.arange(1000) % 250 == 0
+    frame = table(1000).with_columns(kind=np.where(rare_one, "odd", "usual"), mark=rare_one.astype(int))
+    source = data.csv(frame)
+    assert "input-scale" not in dict(bad(data.look(source, CLASSES)))
+    assert "input-scale" not in dict(bad(data.look(source, CLASSES, "data.scaling=none")))
 
 
 def test_pixels_that_are_not_scaled_fail(data):
@@ -417,7 +432,7 @@ def test_a_file_is_looked_at_with_the_target_that_is_named(data, monkeypatch):
 
 def test_images_are_looked_at_with_the_labels_beside_them(tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (30, 4, 5), np.uint8)
-    x[29], x[:, 0, 0] = x[28], 0
+    x[29], x[2], x[:, 0, 0] = x[28], x[1], 0  # the labels of the first two are equal, of the others not
     header = b"\0\0\x08\x03" + b"".join(n.to_bytes(4) for n in x.shape)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(header + x.tobytes())
     labels = (np.arange(30, dtype=np.uint8) // 2) % 3
@@ -425,6 +440,7 @@ def test_images_are_looked_at_with_the_labels_beside_them(tmp_path):
     report = check_file(tmp_path / "train-images-idx3-ubyte")
     assert report.figures["constant"]["train"] == 1
     assert report.figures["equal_rows"]["copies"] == 1
+    assert report.figures["equal_rows"]["conflicts"] == 1
     assert report.figures["targets"]["counts"] == {"train": [10, 10, 10]}
     assert report.figures["samples"]["shape"] == [4, 5, 1]
 
