@@ -9,7 +9,7 @@ from nnctl.core.finding import Finding, Rule
 
 __all__ = ["ABOVE_NOISE", "GOOD", "findings", "judge_rate", "refusal"]
 
-ABOVE_NOISE = 5.0
+ABOVE_NOISE = 3.0
 """A drop counts when it is more than this many standard errors of the curve, of whose points it is the lowest."""
 FEWEST = 10
 """Points that a curve needs before anything is read off it."""
@@ -40,9 +40,19 @@ AT_ONCE = Rule(
     "At a small enough learning rate every step goes downhill. Where even the smallest ones of the range go up, or end "
     "in numbers that are not finite, inputs or targets are usually far too large (unscaled columns, years, prices), or "
     "the initial weights are.",
-    f"fails where the sweeps end within {FEWEST} steps, or run away without having fallen",
+    f"fails where the sweeps end within {FEWEST} steps, or run away in their first half without having fallen",
     "Scale the inputs (data.scaling) and the targets of a regression (data.target_scaling). If they are, lower --min.",
     _SMITH,
+)
+ZERO = Rule(
+    "lr-nothing-to-lower",
+    "The loss is zero before training begins.",
+    "A range test watches the loss fall, and a loss of zero cannot. Rosenblatt's perceptron begins so: with all "
+    "weights zero its loss is zero on every row, and its learning rate only scales the weights, so that any rate gives "
+    "the same answers. With another loss, targets that are all the same are the usual reason.",
+    "warns where the first loss of every sweep is exactly 0",
+    "With the perceptron loss, keep the rate as it is. Else look at the targets: nnctl data.",
+    "Rosenblatt (1958)",
 )
 TOO_FEW = Rule(
     "lr-too-few-steps",
@@ -142,21 +152,24 @@ def refusal(figures: Mapping[str, Any]) -> Finding | None:
         return TOO_FEW.fail(f"{len(rates)} steps are too few for a curve.", value=len(rates), threshold=FEWEST)
     if not points:
         fix = "Look at the data first: nnctl data. Then at the initial weights: init."
-        said = "The very first gradient is not finite, before any step: it is not a matter of the learning rate."
+        said = (
+            "The very first gradient or loss is not finite, before any step: it is not a matter of the learning rate."
+        )
         return AT_ONCE.fail(said, fix=fix, value=0, threshold=FEWEST)
+    if all(losses[:1] == [0.0] for losses in figures["sweeps"]):
+        return ZERO.warn("The loss is 0 before the first step, so there is nothing to bring down.", value=0.0)
     if points < FEWEST:
         said = f"The loss ran away within {points + 1} steps, at a learning rate of {rates[points]:.1e}."
         return AT_ONCE.fail(said, value=points, threshold=FEWEST)
-    drop, noise = curve["start"] - min(curve["loss"]), curve["noise"]
-    if drop <= ABOVE_NOISE * noise:
-        if points < len(rates):
-            said = f"The loss rose from {rates[points]:.1e} on without ever having fallen."
-            return AT_ONCE.fail(said, value=drop, threshold=ABOVE_NOISE * noise)
-        said = (
-            f"From {rates[0]:g} to {rates[-1]:g} the loss fell by {max(drop, 0):.2g}, which is no more than its noise."
-        )
-        return FLAT.fail(said, value=drop, threshold=ABOVE_NOISE * noise)
-    return None
+    drop, least = curve["start"] - min(curve["loss"]), ABOVE_NOISE * curve["noise"]
+    if drop > least:
+        return None
+    if points < len(rates) / 2:
+        said = f"The loss rose from {rates[points]:.1e} on without ever having fallen."
+        return AT_ONCE.fail(said, value=drop, threshold=least)
+    then = f" From {rates[points]:.1e} on it rose." if points < len(rates) else ""
+    said = f"Up to {rates[points - 1]:.2g} the loss fell by {max(drop, 0):.2g}, no more than chance would do.{then}"
+    return FLAT.fail(said, value=drop, threshold=least)
 
 
 def _edge(figures: Mapping[str, Any]) -> tuple[Finding, ...]:

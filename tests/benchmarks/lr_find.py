@@ -170,17 +170,15 @@ def study(title: str, sets: dict[str, str]) -> None:
     pairs: list[str] = []
     for name, text in sets.items():
         for optimizer in OPTIMIZERS:
-            ours: list[tuple[float, float]] = []
             found = list(shares(text, optimizer))
-            best, took = found[0][3], np.median([f[4] for f in found])
-            for rule, lr, share, _, _ in found:
+            for rule, _, share, _, _ in found:
                 if share is None:
                     none[rule] += 1
                 else:
                     by_rule[rule].append(share)
-                if rule == NAME:
-                    ours.append((lr, share or 0.0))
+            ours = [(lr, share) for rule, lr, share, _, _ in found if rule == NAME and lr and share is not None]
             rates, reached = ", ".join(f"{lr:g}" for lr, _ in ours), ", ".join(f"{share:.2f}" for _, share in ours)
+            best, took = found[0][3], np.median([seconds for *_, seconds in found])
             pairs.append(f"| {name} | {optimizer} | {best:.2g} | {rates} | {reached} | {took:.2f} |")
     print(f"\n## {title}\n\n| rule | median | 10th percentile | worst | diverged | found nothing |")
     print("|---|---|---|---|---|---|")

@@ -148,6 +148,25 @@ def test_a_loss_that_runs_away_at_the_smallest_rate_diverges_at_once(experiment)
     assert rules(found) == [("lr-diverges-at-once", "fail")]
 
 
+def test_a_perceptron_that_starts_at_zero_has_nothing_to_lower(spec_file):
+    text = """
+    data: {source: and, split: {validation: 0, test: 0}}
+    architecture: [dense: outputs]
+    init: zeros
+    loss: perceptron
+    optimizer: {sgd: 1}
+    training: {batch_size: 1}
+    """
+    assert rules(lr_find(Experiment(load_spec(spec_file(text))))) == [("lr-nothing-to-lower", "warn")]
+
+
+def test_a_curve_that_is_flat_until_it_rises_is_flat(report):
+    rates = report.figures["rates"]
+    for points, rule in ((30, "lr-diverges-at-once"), (90, "lr-flat-curve")):
+        curve = {"lr": rates[:points], "loss": [1.0] * points, "start": 1.0, "noise": 0.1}
+        assert findings({**report.figures, "curve": curve})[0].rule == rule
+
+
 def test_a_first_gradient_that_is_not_finite_is_no_matter_of_the_rate(experiment):
     found = lr_find(experiment("architecture=[dense: 8, relu, dense: outputs]", "init={normal: 1e30}"))
     assert rules(found) == [("lr-diverges-at-once", "fail")]
