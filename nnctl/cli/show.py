@@ -108,7 +108,7 @@ def _spec(entry: Entry) -> Iterator[str]:
     sections |= {key: entry.spec.get(key) for key in _HIGHLIGHTS}
     for key, value in sections.items():
         if value:
-            yield _said(key, _settings(value) if key == "optimizer" else text_of(value))
+            yield _said(key, _settings(value) if key in ("data", "optimizer") else text_of(value))
 
 
 def _settings(value: Any) -> str:
