@@ -143,4 +143,5 @@ def _headline(findings: tuple[Finding, ...], steps: int) -> str:
         return f"nothing found in {steps} steps. Train it."
     more = f" Then look again: {len(bad) - 1} more may follow from it." if len(bad) > 1 else ""
     place = f" ({bad[0].where})" if bad[0].where else ""
-    return f"mend first: {bad[0].rule}{place}.{more}"
+    first = "mend first" if bad[0].verdict == "fail" else "look first at"
+    return f"{first}: {bad[0].rule}{place}.{more}"

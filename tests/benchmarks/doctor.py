@@ -42,6 +42,7 @@ def examined(planted: Planted) -> dict[str, Any]:
     return {
         "spec": planted.name,
         "planted": list(planted.faults),
+        "fresh": planted.is_fresh,
         "named": first.rule if first else None,
         "message": first.message if first else "",
         "right": (first.rule in planted.faults) if first and planted.faults else not planted.faults and first is None,
@@ -52,15 +53,19 @@ def examined(planted: Planted) -> dict[str, Any]:
 
 
 def show(results: Sequence[dict[str, Any]]) -> None:
-    """Print the shares."""
-    faulty = [result for result in results if result["planted"]]
-    healthy = [result for result in results if not result["planted"]]
-    for name, group in (("planted faults named first", faulty), ("healthy specs without alarm", healthy)):
+    """Print the shares, those of the specs that nothing was tuned on apart."""
+    for name, wanted, fresh in (
+        ("planted faults named first", True, False),
+        ("healthy specs without alarm", False, False),
+        ("fresh faults named first", True, True),
+        ("fresh healthy specs without alarm", False, True),
+    ):
+        group = [result for result in results if bool(result["planted"]) == wanted and result["fresh"] == fresh]
         if group:
             right = sum(result["right"] for result in group)
-            print(f"{name:<30}{right} of {len(group)} ({right / len(group):.1%})")
+            print(f"{name:<36}{right} of {len(group)} ({right / len(group):.1%})")
     seconds = sorted(result["seconds"] for result in results)
-    print(f"{'seconds a spec':<30}median {seconds[len(seconds) // 2]:.1f}, longest {seconds[-1]:.1f}")
+    print(f"{'seconds a spec':<36}median {seconds[len(seconds) // 2]:.1f}, longest {seconds[-1]:.1f}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,10 +18,14 @@ Row = list[object]
 
 @dataclass(frozen=True)
 class Planted:
-    """A spec beside its tables, and the rules that would be right to name first; none for a healthy one."""
+    """A spec beside its tables, and the rules that would be right to name first; none for a healthy one.
+
+    Those under ``fresh`` were written when rules, thresholds and order stood, and nothing was tuned on them.
+    """
 
     path: Path
     faults: tuple[str, ...]
+    is_fresh: bool
 
     @property
     def name(self) -> str:
@@ -35,9 +39,10 @@ def lay_out(folder: Path) -> list[Planted]:
         with (folder / name).open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([header, *rows])
     found = []
-    for source in [*sorted((SPECS / "healthy").glob("*.yaml")), *sorted((SPECS / "faults").glob("*.yaml"))]:
-        shutil.copy(source, folder / source.name)
-        found.append(Planted(folder / source.name, faults_of(source)))
+    for kind in ("healthy", "faults", "fresh/healthy", "fresh/faults"):
+        for source in sorted((SPECS / kind).glob("*.yaml")):
+            shutil.copy(source, folder / source.name)
+            found.append(Planted(folder / source.name, faults_of(source), is_fresh=kind.startswith("fresh")))
     return found
 
 
@@ -70,7 +75,28 @@ def tables() -> dict[str, tuple[list[str], Sequence[Row]]]:
         "imbalanced.csv": (header, imbalanced(rng)),
         "sorted.csv": (["a", "b", "c", "kind"], kinds(rng)),
         "byrent.csv": (flat_header, sorted(rented, key=lambda row: float(str(row[-1])))),
+        **fresh_tables(header, lent, flat_header, rented, rng),
         "outlier.csv": (flat_header, [*rented[:250], [*rented[250][:-1], 1_200_000], *rented[251:]]),
+    }
+
+
+def fresh_tables(
+    header: list[str], lent: list[Row], flat_header: list[str], rented: list[Row], rng: np.random.Generator
+) -> dict[str, tuple[list[str], Sequence[Row]]]:
+    """Return the tables of the fresh specs."""
+    clouds = [row for _, row in sorted(zip(rng.random(600), kinds(rng), strict=True), key=lambda pair: pair[0])]
+    noisy = [[round(float(str(row[0])) + rng.normal(0, 50)), *row[1:]] for row in lent]
+    return {
+        "fee.csv": (["paid", *flat_header], [[round(1.05 * float(str(row[-1])) + 12), *row] for row in rented]),
+        "infinite.csv": (header, [["inf", *lent[0][1:]], *lent[1:]]),
+        "typo.csv": (header, [[*lent[0][:-1], "yse"], *lent[1:]]),
+        "names.csv": (["name", *header], [[f"K-{rng.integers(1 << 40):x}", *row] for row in lent]),
+        "empty.csv": (["second_income", *header], [[5 if rng.random() < 0.03 else "", *row] for row in lent]),
+        "copies.csv": (header, [*lent, *noisy]),
+        "shifted.csv": (["a", "b", "c", "kind"], [[*row[:-1], clouds[i - 1][-1]] for i, row in enumerate(clouds)]),
+        "byarea.csv": (flat_header, sorted(rented, key=lambda row: float(str(row[0])))),
+        "billion.csv": (header, [[1_000_000_000, *lent[0][1:]], *lent[1:]]),
+        "grades.csv": ([*header[:-1], "grade"], [[*row[:-1], min(3, int(float(str(row[3])) // 5))] for row in lent]),
     }
 
 

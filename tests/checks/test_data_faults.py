@@ -241,6 +241,11 @@ def test_rows_that_differ_in_a_dropped_column_are_no_copies(data):
     assert report.figures["equal_rows"]["equal_inputs"] == 40
 
 
+def test_a_dropped_column_may_hold_anything(data):
+    data.csv(table().with_columns(note=pl.format("{},5", pl.int_range(400))))
+    assert bad(data.look("{csv: {path: table.csv, target: y, drop: [note]}}")) == []
+
+
 def test_rows_of_few_values_are_equal_by_chance(data):
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({name: rng.integers(0, 3, 500) for name in "abc"} | {"y": rng.integers(0, 2, 500)})
@@ -372,6 +377,17 @@ def test_a_part_with_other_shares_of_the_classes_is_found(data):
     data.csv(table(300, seed=5).filter((pl.col("y") == "yes") | (pl.int_range(300) % 4 == 0)), "test")
     report = data.look("{csv: {train: train.csv, test: test.csv, target: y}}")
     assert places(report, "target-drift") == ["test part"]
+
+
+@pytest.mark.parametrize(("rows", "more"), [(40, 0.12), (8000, 0.03)])
+def test_other_shares_of_the_classes_by_chance_or_by_little_raise_no_alarm(data, rows, more):
+    def part(n: int, share: float) -> pl.DataFrame:
+        return table(n, seed=n).with_columns(y=pl.when(pl.int_range(n) < n * share).then(1).otherwise(0))
+
+    data.csv(part(8000, 0.5), "train")
+    data.csv(part(rows, 0.5 + more), "test")
+    report = data.look("{csv: {train: train.csv, test: test.csv, target: y}}")
+    assert places(report, "target-drift") == []
 
 
 def test_a_small_validation_part_is_found(data):

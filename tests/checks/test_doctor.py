@@ -18,8 +18,8 @@ from nnctl.spec.lint.advice import lint
 from nnctl.spec.load import load_spec
 from nnctl.train.step import train_step
 
-HEALTHY = sorted((SPECS / "healthy").glob("*.yaml"))
-FAULTY = sorted((SPECS / "faults").glob("*.yaml"))
+HEALTHY = sorted(SPECS.glob("**/healthy/*.yaml"))
+FAULTY = sorted(SPECS.glob("**/faults/*.yaml"))
 QUICK = ["csv-leak", "csv-conflicts", "init-constant", "sgd-lr-1e-6", "targets-unscaled", "csv-shuffled-labels"]
 
 
@@ -67,7 +67,8 @@ def test_a_fault_is_named_first(planted, name):
     report = examined(planted[name].path)
     assert report.first is not None
     assert report.first.rule in planted[name].faults
-    assert report.headline.startswith(f"mend first: {report.first.rule}")
+    verb = "mend first" if report.verdict == "fail" else "look first at"
+    assert report.headline.startswith(f"{verb}: {report.first.rule}")
 
 
 def test_a_healthy_spec_gets_no_warning(planted):
