@@ -80,7 +80,7 @@ def measure_inputs(view: View) -> dict[str, Any]:
     worst = max(largest, key=lambda name: float(largest[name].max()))
     k = int(largest[worst].argmax())
     changes = low != high
-    chosen = [] if view.is_grid else [j for j in np.flatnonzero(changes & ~view.is_onehot) if not _is_binary(x[:, j])]
+    chosen = [] if view.is_grid else [j for j in np.flatnonzero(changes) if not _is_binary(x[:, j])]
     moments = Standard().fit(x)
     mean, std = moments.center, np.where(changes, moments.scale, 0.0)
     columns = [{"name": view.names[j], "mean": float(mean[j]), "std": float(std[j])} for j in chosen]
