@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from nn.contract import CONTRACT
+from contract import CONTRACT
 
 from nnctl.cli.app import _run, app
 from nnctl.data.sources import Source
