@@ -234,6 +234,14 @@ class Layer(Component, family="layer"):
         """
         return 2 * prod(shape[:-1]) * sum(param.size for param in self.params(shape).values() if param.decayed)
 
+    def kept(self, shape: Shape) -> int:  # noqa: ARG002 - most layers keep their input or their output and no more
+        """Return how many numbers it holds for one sample beside its output and the gradient of its input.
+
+        What the price of a network and the size of the blocks of inference need to know. Composites leave out their
+        parts.
+        """
+        return 0
+
     def params(self, shape: Shape) -> dict[str, Param]:  # noqa: ARG002 - most layers depend on it
         """Return the parameters for inputs of `shape`, by the name they have in ``p`` and ``g``."""
         return {}

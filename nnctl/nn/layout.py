@@ -103,12 +103,12 @@ class Layout:
         return sum(slot.param.size for slot in self.slots if not slot.param.trainable)
 
     def activations(self, batch: int) -> int:
-        """Return the numbers held for one batch: every layer's output and the gradient of its input."""
-        return batch * sum(prod(row.out_shape) + prod(row.in_shape) for row in self.rows[1:])
+        """Return the numbers held for one batch: every layer's output, the gradient of its input, what else it keeps."""
+        return self.outputs(batch) + batch * sum(prod(row.in_shape) for row in self.rows[1:])
 
     def outputs(self, rows: int) -> int:
-        """Return the numbers held for that many rows in inference: every layer's output."""
-        return rows * sum(prod(row.out_shape) for row in self.rows[1:])
+        """Return the numbers held for that many rows in inference: every layer's output, and what else it keeps."""
+        return rows * sum(prod(row.out_shape) + row.layer.kept(row.in_shape) for row in self.rows[1:])
 
     def largest_product(self, batch: int) -> int:
         """Return the floating point operations of the layer with the largest matrix products in a forward pass."""
@@ -125,7 +125,7 @@ class Layout:
 
     @property
     def evaluation_rows(self) -> int:
-        """Rows of a block in inference: as many as fit into 64 MB of float32 outputs, at most 1024.
+        """Rows of a block in inference: as many as fit into 64 MB of float32, at most 1024.
 
         A fixed number for a network, because the bits of a matrix product depend on how many rows it has.
         """
