@@ -53,6 +53,13 @@ def check_data(experiment: Experiment, tell: Tell = silent) -> Report:
     tell : callable
         Is told how far the check has come.
 
+    Returns
+    -------
+    Report
+        Figures: ``rows`` (of each part), ``target``, ``notes``, ``columns`` (what each raw column holds), ``constant``,
+        ``equal_rows``, ``skills`` (how well each column alone predicts the target), ``order``, ``targets``, ``inputs``
+        (what the network receives), ``drift``, and ``samples`` of pictures or ``histograms`` of a table.
+
     Raises
     ------
     DataError
