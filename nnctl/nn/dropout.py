@@ -12,7 +12,7 @@ from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import Share
 from nnctl.nn.layer import Context, Layer, Views
 
-__all__ = ["Dropout"]
+__all__ = ["Dropout", "dropout_mask", "drops"]
 
 _WORDS = 2**16
 
@@ -44,18 +44,32 @@ class Dropout(Layer, name="dropout"):
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return x with a share of its values dropped, or x itself where nothing is dropped."""
-        dropped = min(round(self.rate * _WORDS), _WORDS - 1)
-        if not ctx.training or not dropped:
+        if not drops(self.rate, ctx):
             ctx.saved = None
             return x
-        # Raw words cut into 16 bits: a third of the time of drawing floats.
-        words = ctx.bits().random_raw(-(-prod(x.shape) // 4)).view(np.uint16)[: x.size].reshape(x.shape)
-        keep = np.greater_equal(words, dropped, out=ctx.out("keep", x.shape, bool))
-        mask = ctx.saved = ctx.out("mask", x.shape)
-        np.copyto(mask, keep)
-        np.multiply(mask, _WORDS / (_WORDS - dropped), out=mask)
+        mask = ctx.saved = dropout_mask(self.rate, x.shape, ctx.bits(), ctx)
         return np.multiply(x, mask, out=ctx.out("y", x.shape))
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return dy through the same mask, in its memory."""
         return dy if ctx.saved is None else np.multiply(dy, ctx.saved, out=dy)
+
+
+def drops(rate: float, ctx: Context) -> bool:
+    """Return whether anything is dropped in this pass."""
+    return ctx.training and _dropped(rate) > 0
+
+
+def dropout_mask(rate: float, shape: Shape, bits: np.random.Philox, ctx: Context) -> Float:
+    """Return factors in the buffer `mask`: 0 with probability `rate`, else 1 / (1 - rate), as the next bits decide."""
+    size, dropped = prod(shape), _dropped(rate)
+    # Raw words cut into 16 bits: a third of the time of drawing floats.
+    words = bits.random_raw(-(-size // 4)).view(np.uint16)[:size].reshape(shape)
+    keep = np.greater_equal(words, dropped, out=ctx.out("keep", shape, bool))
+    mask = ctx.out("mask", shape)
+    np.copyto(mask, keep)
+    return np.multiply(mask, _WORDS / (_WORDS - dropped), out=mask)
+
+
+def _dropped(rate: float) -> int:
+    return min(round(rate * _WORDS), _WORDS - 1)
