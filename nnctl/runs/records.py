@@ -65,7 +65,9 @@ class Records:
     def truncate_after(self, last: int, by: Literal["epoch", "step"] = "epoch") -> None:
         """Keep the records up to and including an epoch or a step, for a run that is taken up from there."""
         kept = [record for record in self.read() if record.get(by, 0) <= last]
-        atomic.replace(self.path, "".join(atomic.strict_json(record) + "\n" for record in kept).encode())
+        text = "".join(atomic.strict_json(record) + "\n" for record in kept).encode()
+        if text != (self.path.read_bytes() if self.path.exists() else b""):
+            atomic.replace(self.path, text)
 
     def sync(self) -> None:
         """Wait until every record is on the disk itself; appending alone does not wait."""

@@ -60,7 +60,7 @@ DEAD_RELU = Rule(
     "Where the input of a relu is negative its slope is 0. A unit whose input is negative for every row gets no "
     "gradient, so nothing brings it back: it is lost, and the layer as narrow as its living units. Large steps push "
     "units there, and so do a large negative bias, and inputs that are not scaled.",
-    "the share of a layer's units, one of them left out, that are 0 for each of up to 512 training rows: over half "
+    "the share of a layer's units, one of them left out, that are 0 for each of up to 256 training rows: over half "
     "fails, over 10 % in two looks in a row warns",
     "Try a third of the learning rate, scale the inputs (data.scaling: standard), or use leaky_relu, elu or gelu.",
     "Maas, Hannun and Ng (2013), Rectifier nonlinearities improve neural network acoustic models",

@@ -15,7 +15,7 @@ from nnctl.nn.network import Network
 from nnctl.optim.clock import Clock
 from nnctl.optim.schedules import Constant, Schedule
 from nnctl.train.evaluate import Examples, Judge
-from nnctl.train.flow import Probe, Sample, is_sampled
+from nnctl.train.flow import Probe, Sample, next_look
 from nnctl.train.step import Learner, NotFinite, train_step
 from nnctl.train.stopping import Patience
 
@@ -208,7 +208,7 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
         At the first gradient or training loss that is not finite.
     """
     learner, batches, plan, progress = training.learner, training.batches, training.plan, training.progress
-    probe = training.probe
+    probe, measured = training.probe, next_look(learner.step, plan.steps)
     clock = Clock(total_steps=plan.steps, steps_per_epoch=len(batches))
     lr_at, base, outputs = plan.schedule.lr_at, learner.optimizer.lr, progress.outputs
     while learner.step < plan.steps and not progress.patience.exhausted:
@@ -219,11 +219,11 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
                 yield Pause()
                 sitting.lap()
             progress.lr = lr_at(learner.step, base, clock, progress.history)
-            look = probe.look if probe is not None and is_sampled(learner.step + 1, plan.steps) else None
+            look = probe.look if probe is not None and learner.step + 1 == measured else None
             norm = train_step(learner, batch, progress.lr, outputs[batch.start : batch.stop], look)
             progress.count(norm, learner.step)
             if probe is not None and look is not None:
-                jump = progress.take_jump()
+                jump, measured = progress.take_jump(), next_look(learner.step, plan.steps)
                 yield probe.sample(epoch=progress.epoch + 1, lr=progress.lr, grad_norm=norm, jump=jump)
             if learner.step == plan.steps:
                 break

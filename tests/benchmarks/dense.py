@@ -24,7 +24,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -94,7 +94,7 @@ def arrays(task: Task) -> tuple[np.ndarray, np.ndarray]:
     return x, z.argmax(1) if task.classifies else z
 
 
-def ours(task: Task, x: np.ndarray, y: np.ndarray, threads: int) -> Contestant:
+def training_of(task: Task, x: np.ndarray, y: np.ndarray) -> Training:
     layers: list[Any] = []
     for width in task.sizes[1:-1]:
         layers += [{"dense": width}, task.activation]
@@ -110,20 +110,23 @@ def ours(task: Task, x: np.ndarray, y: np.ndarray, threads: int) -> Contestant:
         regularizers=[Regularizer.parse({"l2": task.l2})] if task.l2 else [],
         clip=Clip.parse({"norm": task.clip}) if task.clip else None,
     )
-    batches = Batches(x, t, None, task.batch)
-    progress = Progress(Patience(), np.zeros_like(t))
-    examples = Examples(x, y, t)
+    batches, progress = Batches(x, t, None, task.batch), Progress(Patience(), np.zeros_like(t))
+    return Training(learner, batches, Judge(loss), Examples(x, y, t), None, Plan(0, monitor="train_loss"), progress)
 
-    chosen = min(threads, blas_threads(layout, task.batch))
+
+def ours(task: Task, x: np.ndarray, y: np.ndarray, threads: int) -> Contestant:
+    training = training_of(task, x, y)
+    learner, t = training.learner, training.train.t
+    chosen = min(threads, blas_threads(learner.network.layout, task.batch))
 
     def train(steps: int) -> float:
         set_blas_threads(chosen)
-        plan = Plan(learner.step + steps, monitor="train_loss")
+        plan = replace(training.plan, steps=learner.step + steps)
         started = time.perf_counter()
-        for _ in fit(Training(learner, batches, Judge(loss), examples, None, plan, progress)):
+        for _ in fit(replace(training, plan=plan)):
             pass
         seconds = (time.perf_counter() - started) / steps
-        train.loss = loss.value(network.predict(x[:JUDGED]), t[:JUDGED], None, len(x[:JUDGED]))  # type: ignore[attr-defined]
+        train.loss = learner.loss.value(learner.network.predict(x[:JUDGED]), t[:JUDGED], None, len(x[:JUDGED]))  # type: ignore[attr-defined]
         return seconds
 
     return train

@@ -45,7 +45,7 @@ def test_a_run_shows_every_epoch_and_then_its_result_and_keeps_it(nnctl, spec, h
     assert re.search(r"last epoch 3 +loss +accuracy$", out, re.MULTILINE)
     assert [line.split()[0] for line in lines[-6:]] == ["train", "validation", "test", "ended", "health", "run"]
     assert re.search(r"ended +all steps done after 3 epochs, 12 steps, .*; best epoch \d, val_loss \S+", lines[-3])
-    assert lines[-2] == "health  nothing found in 4 looks"
+    assert lines[-2] == "health  nothing found in 3 looks"
     (run,) = runs(here)
     assert lines[-1] == f"run     runs/{run.name}"
     assert (run.status, run.record["summary"]["epochs"], len(run.records.read())) == ("done", 3, 3)
