@@ -86,8 +86,9 @@ SUGGESTION = Rule(
     "The learning rate that brings the loss down furthest in a short training.",
     "Too small a learning rate wastes steps; too large a one overshoots or diverges. The range test says where to "
     "look: where the loss has fallen most of its way. Short runs around that place, all from the same starts on the "
-    "same batches, decide: the best wins, and the smaller one where several tie. Each start chooses once by itself as "
-    "well, and the spread of these choices is the interval.",
+    "same batches, decide: the best wins, and the smaller one where several tie. Left out are rates within a factor of "
+    "two of one that diverged, and unsteady ones, at which some start ends well above what it came to at a smaller "
+    "rate. Each start chooses once by itself as well, and the spread of these choices is the interval.",
     f"warns where the starts disagree by more than a factor of {FAR:g}, and not because all in between is good",
     "Raise --sweeps for a firmer answer, or take the lower end of the interval.",
     _SMITH,

@@ -119,7 +119,7 @@ def _show(report: Report, screen: Screen) -> None:
         f"swept   {rates[0]:g} to {rates[-1]:g} in {len(rates)} steps, {sweeps}; optimizer {figures['optimizer']}"
     )
     if figures["schedule"] != "constant" or figures["warms_up"]:
-        screen.note(f"off     the schedule {figures['schedule']}; the learning rate is the one that it starts from")
+        screen.note(f"off     the schedule {figures['schedule']}: short runs keep one learning rate from first to last")
     screen.note("")
     if figures["curve"]:
         screen.table(("reading of the curve", "lr"), _readings(figures))
@@ -145,7 +145,7 @@ def _trial(trial: Mapping[str, Any], figures: Mapping[str, Any]) -> tuple[str, s
         "suggested": trial["lr"] == figures["suggestion"],
         "the spec's": trial["lr"] == figures["lr"],
         "diverged": trial["diverged"],
-        "unsteady: a start fails": trial["unsteady"],
+        "unsteady": trial["unsteady"],
     }
     loss = "-" if trial["diverged"] else f"{trial['loss']:.4g}"
     drop = "-" if trial["diverged"] else f"{trial['share']:.0%}"

@@ -10,6 +10,7 @@ import pytest
 
 from nnctl.checks.lr_find import _read, lr_find
 from nnctl.checks.lr_findings import findings, judge_rate
+from nnctl.checks.lr_rules import has_diverged
 from nnctl.checks.lr_trials import Trial, choose, climb, starts, sweep
 from nnctl.core.errors import Interrupted, UsageError
 from nnctl.experiment.assembly import Experiment
@@ -248,9 +249,11 @@ def test_every_start_has_its_own_weights(experiment):
 
 def test_a_sweep_leaves_out_the_loss_that_ended_it(experiment):
     (start,) = starts(experiment("optimizer=sgd", "architecture=[dense: 8, relu, dense: outputs]"), 1)
-    losses = sweep(start, np.geomspace(1e-3, 1e6, 60))
-    assert len(losses) < 60
-    assert np.isfinite(losses).all()
+    rates = np.geomspace(1e-3, 1e6, 60)
+    losses, all_losses = sweep(start, rates), list(start.losses(map(float, rates)))
+    assert losses == all_losses[: len(losses)]
+    assert not has_diverged(losses, 10)
+    assert has_diverged(all_losses[: len(losses) + 1], 10)
 
 
 def test_a_run_that_diverges_ends_at_infinity_and_no_other_start_is_tried(experiment):
