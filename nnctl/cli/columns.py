@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from textwrap import fill
 from unicodedata import combining, east_asian_width
 
@@ -50,7 +51,7 @@ class Column:
     left: bool = False
     narrowest: int | None = None
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The width of its widest cell."""
         return max(map(_width, (self.heading, *self.cells)))

@@ -105,20 +105,26 @@ def _spec(entry: Entry) -> Iterator[str]:
     yield _said("spec", f"{entry.spec.get('name')}, seed {entry.spec.get('seed')}; resolved.yaml has all of it")
     data = entry.spec.get("data")
     sections = {"data" if key == "source" else key: data.get(key) for key in _DATA} if isinstance(data, dict) else {}
+    path = _fields(sections.get("data")).get("path")
+    sections |= {"file": path} if path else {}
     sections |= {key: entry.spec.get(key) for key in _HIGHLIGHTS}
     for key, value in sections.items():
         if value:
-            yield _said(key, _settings(value) if key in ("data", "optimizer") else text_of(value))
+            yield _said(key, _settings(value) if key == "optimizer" else text_of(value))
 
 
 def _settings(value: Any) -> str:
     """Return a component with all its fields."""
     from nnctl.runs.keys import text_of  # noqa: PLC0415
 
-    if isinstance(value, Mapping) and len(value) == 1:
-        name, fields = next(iter(value.items()))
-        return f"{name}({text_of(fields)})" if isinstance(fields, Mapping) else text_of(value)
-    return text_of(value)
+    fields = _fields(value)
+    return f"{next(iter(value))}({text_of(fields)})" if fields else text_of(value)
+
+
+def _fields(component: Any) -> Mapping[str, Any]:
+    """Return the fields of ``{name: {field: value}}``; none of a name alone."""
+    fields = next(iter(component.values())) if isinstance(component, dict) and len(component) == 1 else {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _metrics(metrics: Any) -> Iterator[str]:

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import fmean, stdev
 from typing import Any
 
 from nnctl.runs.keys import differing, short_forms, text_of
 from nnctl.runs.result import Mode
-from nnctl.runs.statistics import ALPHA, Spread, decimals, seeds_needed, sign_flip, spread
+from nnctl.runs.statistics import ALPHA, Spread, decimals, mean_and_std, seeds_needed, sign_flip, spread
 
 __all__ = ["Group", "Member", "Pair", "grouped", "paired"]
 
@@ -125,10 +124,10 @@ def _pair(one: Group, other: Group, tests: int, metric: str, mode: Mode) -> Pair
         verdict = f"{both} share {has}, so they cannot be compared: train both with --seeds {needed}."
         return Pair(one.label, other.label, len(shared), None, None, better=False, verdict=verdict)
     differences = [one.values[seed] - other.values[seed] for seed in shared]
-    difference = fmean(differences)
+    difference, std = mean_and_std(differences)
     p = min(1.0, tests * sign_flip(differences))
     ahead, behind = (one, other) if (difference < 0) == (mode == "min") else (other, one)
-    shown = decimals(stdev(differences), difference)
+    shown = decimals(std, difference)
     by = f"{abs(difference):.4g}" if shown is None else f"{abs(difference):.{shown}f}"
     measured = (
         f"{metric} is {by} {'lower' if mode == 'min' else 'higher'} for {ahead.label} in the mean of {len(shared)} "

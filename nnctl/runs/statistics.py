@@ -6,11 +6,10 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb, floor, isfinite, log10
+from math import comb, floor, fsum, isfinite, log10, sqrt
 from random import Random
-from statistics import fmean, stdev
 
-__all__ = ["ALPHA", "Spread", "bootstrap_interval", "decimals", "seeds_needed", "sign_flip", "spread"]
+__all__ = ["ALPHA", "Spread", "bootstrap_interval", "decimals", "mean_and_std", "seeds_needed", "sign_flip", "spread"]
 
 ALPHA = 0.05
 """Below this probability a difference is called one."""
@@ -43,7 +42,13 @@ class Spread:
 
 def spread(values: Sequence[float]) -> Spread:
     """Return mean, spread and interval of two values or more."""
-    return Spread(len(values), fmean(values), stdev(values), *bootstrap_interval(values))
+    return Spread(len(values), *mean_and_std(values), *bootstrap_interval(values))
+
+
+def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of two values or more and their standard deviation, with n - 1."""
+    mean = fsum(values) / len(values)
+    return mean, sqrt(fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def bootstrap_interval(values: Sequence[float], share: float = 0.95) -> tuple[float, float]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -92,13 +92,16 @@ def epoch(number: int, loss: float) -> str:
     return json.dumps({"epoch": number, "step": 40 * number, **figures, **rest}) + "\n"
 
 
-def seconds(command: list[str], repeats: int) -> float:
+def seconds(command: list[str], repeats: int) -> tuple[float, float]:
+    """Return the time of a command by the clock and on the processor, which other programs lengthen less."""
     took = []
     for _ in range(repeats + 1):
-        started = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True, env=dict(os.environ))
-        took.append(time.perf_counter() - started)
-    return median(took[1:])  # the first one warms the file cache
+        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True)
+        clock, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append((clock, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
+    clock, processor = zip(*took[1:], strict=True)  # the first one warms the file cache
+    return median(clock), median(processor)
 
 
 def main() -> None:
@@ -114,10 +117,11 @@ def main() -> None:
         generate(runs, options.runs)
         print(f"{options.runs:,} runs; median of {options.repeats} processes")
         for words in (["ls"], ["ls", "--json"], ["compare"], ["compare", "--where", "optimizer=adam and lr<0.005"]):
-            start = seconds([*nnctl, *words[:1], str(none)], options.repeats)
-            took = seconds([*nnctl, *words, str(runs)], options.repeats)
+            start, start_cpu = seconds([*nnctl, *words[:1], str(none)], options.repeats)
+            took, took_cpu = seconds([*nnctl, *words, str(runs)], options.repeats)
             goal = f"   goal {GOAL} s {'reached' if took - start <= GOAL else 'MISSED'}" if len(words) == 1 else ""
-            print(f"nnctl {' '.join(words):46s}{start:6.2f} s to start, {took - start:6.2f} s more{goal}", flush=True)
+            more = f"{took - start:.2f} s more ({took_cpu - start_cpu:.2f} on the processor)"
+            print(f"nnctl {' '.join(words):45s}{start:.2f} s ({start_cpu:.2f}) to start, {more}{goal}", flush=True)
 
 
 if __name__ == "__main__":
