@@ -205,6 +205,12 @@ def test_a_gap_that_gives_the_target_away_is_found(data):
     assert places(data.look(data.csv(frame)), "target-leak") == ["stay"]
 
 
+def test_copies_do_not_make_a_column_look_telling(data):
+    report = data.look(data.csv(pl.concat([table()] * 12)))
+    assert places(report, "target-leak") == []
+    assert ("shared-rows", "fail") in bad(report)
+
+
 def test_an_only_input_may_predict_the_target(data):
     frame = pl.DataFrame({"a": np.linspace(0, 1, 200), "y": 2 * np.linspace(0, 1, 200)})
     assert places(data.look(data.csv(frame), VALUES), "target-leak") == []

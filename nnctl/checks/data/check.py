@@ -19,7 +19,7 @@ from nnctl.checks.data.file import view_of_file
 from nnctl.checks.data.inputs import judge_inputs, measure_inputs
 from nnctl.checks.data.leaks import measure_leaks, target_leaks
 from nnctl.checks.data.order import judge_order, judge_validation, measure_order
-from nnctl.checks.data.rows import equal_rows, measure_rows
+from nnctl.checks.data.rows import equal_rows, measure_rows, row_keys
 from nnctl.checks.data.sheets import histograms, samples
 from nnctl.checks.data.targets import judge_classes, judge_values, measure_classes, measure_values
 from nnctl.checks.data.view import View, view_of, view_of_unusable
@@ -114,9 +114,10 @@ def _looked_at(view: View, notes: Iterable[str], tell: Tell, known: Iterable[Fin
     figures["columns"] = columns_of(view)
     figures["constant"] = measure_constant(view)
     tell(0.3, "equal rows")
-    figures["equal_rows"] = measure_rows(view)
+    keys = row_keys(view)
+    figures["equal_rows"] = measure_rows(view, keys)
     tell(0.5, "columns that give the target away")
-    figures["skills"] = measure_leaks(view)
+    figures["skills"] = measure_leaks(view, keys)
     figures["order"] = measure_order(view)
     if view.y is not None:
         figures["targets"] = measure_values(view) if view.classes is None else measure_classes(view)

@@ -31,19 +31,27 @@ LEAK = Rule(
     "the rows with the same, or else the nearest, value; in a regression also a straight line. Its skill is the share "
     "of the errors of always guessing the commonest class (or of the variance) that it avoids. Warns from 0.98 on, or "
     "0.995 where most rows have a value of their own; fails where it is 1 and values and classes go one to one, or "
-    "from 0.9999 on in a regression. From 40 rows on; not for an only input.",
+    "from 0.9999 on in a regression. Copies count once. From 40 rows on; not for an only input.",
     fix="Ask whether the column is known at the time of prediction. If not, drop it: `drop: [NAME]` in the source.",
     source="Holte (1993), Very simple classification rules perform well on most commonly used datasets; Kaufman, "
     "Rosset and Perlich (2012), Leakage in data mining",
 )
 
 
-def measure_leaks(view: View) -> dict[str, float]:
-    """Return the skill of every column by itself, none where there are too few rows or columns, or no targets."""
+def measure_leaks(view: View, keys: Array) -> dict[str, float]:
+    """Return the skill of every column by itself, none where there are too few rows or columns, or no targets.
+
+    Parameters
+    ----------
+    view : View
+    keys : int array (N,)
+        Equal for equal rows, of which only the first counts: copies in both halves would make any column look good.
+    """
     names, columns = _columns(view)
-    if view.y is None or len(view.table) < FEWEST or not 2 <= len(names) <= WIDEST:
+    different = np.sort(np.unique(keys, return_index=True)[1])
+    if view.y is None or len(different) < FEWEST or not 2 <= len(names) <= WIDEST:
         return {}
-    order = np.random.default_rng(0).permutation(len(view.table))[: 2 * ROWS]
+    order = np.random.default_rng(0).permutation(different)[: 2 * ROWS]
     half = len(order) // 2
     x = _numbers(columns, order)
     learn = _class_skill if view.classes else _value_skill

@@ -16,7 +16,7 @@ from nnctl.data.table import blocks, counted
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["equal_rows", "measure_rows"]
+__all__ = ["equal_rows", "measure_rows", "row_keys"]
 
 FEW_COPIES = 0.01
 MANY_SHARED = 0.1
@@ -60,13 +60,15 @@ CONFLICT = Rule(
 )
 
 
-def measure_rows(view: View) -> dict[str, Any]:
+def measure_rows(view: View, whole: Array) -> dict[str, Any]:
     """Count equal rows.
 
-    Rows are compared by 64-bit hashes of their bytes; that two of a million different rows get the same has a
-    probability of 3e-8.
+    Parameters
+    ----------
+    view : View
+    whole : int array (N,)
+        What `row_keys` gives.
     """
-    whole = _row_keys(view)
     inputs = _input_keys(view)
     pool, train = view.pool, view.parts["train"]
     found: dict[str, Any] = {
@@ -97,8 +99,11 @@ def _copies(keys: Array) -> int:
     return len(keys) - len(np.unique(keys))
 
 
-def _row_keys(view: View) -> Array:
-    """Return a number for every row that is the same for rows that are equal in all columns, the target too."""
+def row_keys(view: View) -> Array:
+    """Return a number for every row, (N,), that is the same for rows that are equal in all columns, the target too.
+
+    It is a 64-bit hash; that two of a million different rows get the same has a probability of 3e-8.
+    """
     return _keys(_frame_of(view)) if not view.is_grid else _hashes(np.asarray(view.table.x), view.table.y)
 
 
