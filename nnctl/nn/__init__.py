@@ -3,11 +3,13 @@
 from nnctl.nn import (  # noqa: F401 - importing a family registers it
     activations,
     compose,
+    conv,
     dense,
     dropout,
     gelu,
     initializers,
     norm,
+    pool,
     rectifiers,
     shape,
 )

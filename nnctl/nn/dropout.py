@@ -10,9 +10,9 @@ import numpy as np
 
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import Share
-from nnctl.nn.layer import Context, Layer, Views
+from nnctl.nn.layer import Context, Layer, ShapeError, Views
 
-__all__ = ["Dropout", "dropout_mask", "drops"]
+__all__ = ["Dropout", "SpatialDropout", "dropout_mask", "drops"]
 
 _WORDS = 2**16
 
@@ -42,17 +42,49 @@ class Dropout(Layer, name="dropout"):
         """Return the shape unchanged."""
         return shape
 
+    def decided(self, shape: Shape) -> Shape:
+        """Return the shape of the decisions for x of `shape`, batch axis included: one for each value."""
+        return shape
+
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return x with a share of its values dropped, or x itself where nothing is dropped."""
         if not drops(self.rate, ctx):
             ctx.saved = None
             return x
-        mask = ctx.saved = dropout_mask(self.rate, x.shape, ctx.bits(), ctx)
+        mask = ctx.saved = dropout_mask(self.rate, self.decided(x.shape), ctx.bits(), ctx)
         return np.multiply(x, mask, out=ctx.out("y", x.shape))
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return dy through the same mask, in its memory."""
         return dy if ctx.saved is None else np.multiply(dy, ctx.saved, out=dy)
+
+
+class SpatialDropout(Dropout, name="spatial_dropout"):
+    """Set whole channels to zero in training, each with all of its positions.
+
+    forward:   y = x m / (1 - rate), every channel of every sample having one m, 0 with probability `rate`, else 1;
+               without training y = x
+    backward:  dx = dy m / (1 - rate)
+
+    Shapes: x, y (B, H, W, C) or (B, T, C). Neighbouring pixels are so alike that dropping single ones hides little;
+    a channel that is gone is gone. The rest is as in dropout.
+
+    Source: Tompson, Goroshin, Jain, LeCun and Bregler (2015), "Efficient object localization using convolutional
+    networks", section 3.2, arXiv:1411.4280.
+    """
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Return the shape unchanged, if there are positions."""
+        if len(shape) < 2:
+            raise ShapeError(
+                f"spatial_dropout needs images (height, width, channels) or sequences (time, channels). "
+                f"Got samples of shape {shape}. Write dropout."
+            )
+        return shape
+
+    def decided(self, shape: Shape) -> Shape:
+        """Return the shape of the decisions: one for each channel of each sample."""
+        return (shape[0], *(1,) * (len(shape) - 2), shape[-1])
 
 
 def drops(rate: float, ctx: Context) -> bool:

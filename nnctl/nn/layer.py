@@ -160,6 +160,11 @@ class Context:
         """
         return self.now.mask
 
+    @mask.setter
+    def mask(self, mask: Array | None) -> None:
+        """Leave the mask of what forward returns, where it is another than that of its input."""
+        self.now.mask = mask
+
     @property
     def team(self) -> Solo:
         """The replicas that share this batch; ``ctx.team.sum(v)`` adds up what needs the whole batch."""
@@ -210,7 +215,28 @@ class Layer(Component, family="layer"):
         "linear_layer": "dense",
         "fc": "dense",
         "fully_connected": "dense",
-        "dropout2d": "dropout",
+        "dropout2d": "spatial_dropout",
+        "spatial_dropout1d": "spatial_dropout",
+        "spatial_dropout2d": "spatial_dropout",
+        "conv": "conv2d",
+        "convolution": "conv2d",
+        "conv_transpose2d": "conv2d_transpose",
+        "convtranspose2d": "conv2d_transpose",
+        "deconv": "conv2d_transpose",
+        "maxpool": "max_pool",
+        "maxpool1d": "max_pool",
+        "maxpool2d": "max_pool",
+        "max_pooling1d": "max_pool",
+        "max_pooling2d": "max_pool",
+        "avgpool": "avg_pool",
+        "avgpool1d": "avg_pool",
+        "avgpool2d": "avg_pool",
+        "average_pooling1d": "avg_pool",
+        "average_pooling2d": "avg_pool",
+        "adaptive_avg_pool2d": "global_avg_pool",
+        "global_average_pooling2d": "global_avg_pool",
+        "global_max_pooling2d": "global_max_pool",
+        "view": "reshape",
         "batchnorm": "batch_norm",
         "batch_normalization": "batch_norm",
         "batchnorm1d": "batch_norm",

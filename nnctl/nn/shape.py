@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field
 
 from nnctl.core.arrays import Float, Shape
-from nnctl.nn.layer import Context, Layer, Views
+from nnctl.core.component import Items
+from nnctl.nn.layer import Context, Layer, ShapeError, Views
 
-__all__ = ["Flatten"]
+__all__ = ["Flatten", "Reshape"]
 
 
 class Flatten(Layer, name="flatten"):
@@ -27,6 +32,45 @@ class Flatten(Layer, name="flatten"):
         """Return x as (B, D)."""
         ctx.saved = x.shape
         return x.reshape(len(x), prod(x.shape[1:]))
+
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return dy in the shape of x."""
+        return dy.reshape(ctx.saved)
+
+
+def _one_left_open(shape: Shape) -> Shape:
+    if shape.count(-1) > 1:
+        raise ValueError("may leave one axis open with -1, not more")
+    if any(n < -1 or n == 0 for n in shape):
+        raise ValueError("must have positive lengths, or one -1")
+    return shape
+
+
+class Reshape(Layer, name="reshape"):
+    """Read each sample in another shape, as a row of 64 pixels as an image of 8 x 8 with one channel.
+
+    forward:   y = x, read in the new shape, the last axis running fastest
+    backward:  dx = dy, read in the shape of x
+
+    Shapes: x (B, ...), y (B, *shape), as many values in one as in the other. Nothing is moved: to swap axes takes more.
+    """
+
+    shape: Annotated[Items[int], Field(min_length=1), AfterValidator(_one_left_open)]
+    """The new shape without the batch axis, such as [28, 28, 1]; one axis may be -1: whatever is left for it."""
+
+    field_synonyms: ClassVar[Mapping[str, str]] = {"target_shape": "shape", "size": "shape"}
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Return the new shape, the open axis filled in."""
+        size, known = prod(shape), prod(n for n in self.shape if n != -1)
+        if size % known if -1 in self.shape else size != known:
+            raise ShapeError(f"reshape: {size} values, of shape {shape}, cannot be read as {list(self.shape)}.")
+        return tuple(size // known if n == -1 else n for n in self.shape)
+
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
+        """Return x in the new shape."""
+        ctx.saved = x.shape
+        return x.reshape(len(x), *self.out_shape(x.shape[1:]))
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return dy in the shape of x."""

@@ -24,11 +24,40 @@ __all__ = ["FLAT", "IMAGE", "LAYERS", "SEQUENCE", "layer_examples", "loss_exampl
 FLAT, SEQUENCE, IMAGE = (4,), (3, 4), (2, 3, 4)
 
 LAYERS: dict[str, list[tuple[Any, Shape]]] = {
+    "avg_pool": [
+        ("avg_pool", (5, 6, 3)),
+        ({"avg_pool": {"kernel": 3, "stride": 2, "padding": "same"}}, (5, 6, 3)),
+        ({"avg_pool": {"kernel": 2, "stride": 3, "padding": 1}}, (7, 4)),
+    ],
     "batch_norm": [
         ("batch_norm", FLAT),
         ({"batch_norm": {"momentum": 0.5, "eps": 0.1}}, SEQUENCE),
         ("batch_norm", IMAGE),
         ("batch_norm", (1,)),
+    ],
+    "conv1d": [
+        ({"conv1d": 3}, (7, 4)),
+        ({"conv1d": {"channels": 6, "kernel": 4, "padding": "same", "dilation": 2}}, (7, 4)),
+        ({"conv1d": {"channels": 4, "groups": 4, "stride": 2, "padding": 1, "bias": False}}, (7, 4)),
+        ({"conv1d": 2}, (3, 1)),
+    ],
+    "conv2d": [
+        ({"conv2d": 3}, (5, 6, 4)),
+        ({"conv2d": {"channels": 6, "kernel": [2, 3], "padding": "same"}}, (5, 6, 4)),
+        ({"conv2d": {"channels": 6, "stride": 2, "padding": "same", "groups": 2}}, (5, 6, 4)),
+        ({"conv2d": {"channels": 8, "groups": 4, "dilation": 2, "padding": 2, "bias": False}}, (5, 6, 4)),
+        ({"conv2d": {"channels": 5, "kernel": 1}}, (2, 3, 4)),
+        ({"conv2d": {"channels": 5, "kernel": 1, "stride": [2, 3]}}, (5, 6, 4)),
+        ({"conv2d": {"channels": 2, "kernel": 2, "padding": 3}}, (2, 3, 4)),
+        ({"conv2d": {"channels": 9, "padding": 1}}, (4, 3, 8)),
+        ({"conv2d": {"channels": 4, "kernel": 5, "padding": "same"}}, (3, 2, 1)),
+    ],
+    "conv2d_transpose": [
+        ({"conv2d_transpose": 3}, (2, 3, 4)),
+        ({"conv2d_transpose": {"channels": 3, "stride": 2, "padding": "same"}}, (2, 3, 4)),
+        ({"conv2d_transpose": {"channels": 3, "kernel": 2, "stride": [2, 3], "padding": "same"}}, (2, 3, 4)),
+        ({"conv2d_transpose": {"channels": 2, "kernel": [4, 3], "stride": 2, "padding": 1, "bias": False}}, (5, 6, 4)),
+        ({"conv2d_transpose": {"channels": 2, "dilation": 2, "padding": [1, 0]}}, (1, 2, 3)),
     ],
     "dense": [
         ({"dense": 3}, FLAT),
@@ -42,15 +71,26 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
     "elu": [("elu", FLAT), ({"elu": 0.3}, SEQUENCE), ({"elu": 2.0}, (1,))],
     "flatten": [("flatten", FLAT), ("flatten", SEQUENCE), ("flatten", IMAGE)],
     "gelu": [("gelu", FLAT), ("gelu", IMAGE), ({"gelu": "erf"}, FLAT), ({"gelu": "erf"}, SEQUENCE)],
+    "global_avg_pool": [("global_avg_pool", IMAGE), ("global_avg_pool", (7, 4))],
+    "global_max_pool": [("global_max_pool", IMAGE), ("global_max_pool", (7, 4))],
     "layer_norm": [("layer_norm", FLAT), ({"layer_norm": {"eps": 0.1}}, SEQUENCE), ("layer_norm", IMAGE)],
     "leaky_relu": [("leaky_relu", FLAT), ({"leaky_relu": 0.3}, SEQUENCE), ({"leaky_relu": 0.0}, FLAT)],
     "linear": [("linear", FLAT), ("linear", SEQUENCE)],
+    "max_pool": [
+        ("max_pool", (5, 6, 3)),
+        ({"max_pool": {"kernel": 3, "stride": 2, "padding": "same"}}, (5, 6, 3)),
+        ({"max_pool": {"kernel": [1, 2], "stride": [2, 1], "padding": [0, 1]}}, (5, 6, 3)),
+        ({"max_pool": {"kernel": 3, "stride": 1}}, (7, 4)),
+        ({"max_pool": 3}, (7, 4)),
+        ({"max_pool": 1}, (3, 4)),
+    ],
     "prelu": [("prelu", FLAT), ({"prelu": {"shared": True}}, SEQUENCE), ("prelu", IMAGE), ("prelu", (1,))],
     "relu": [("relu", FLAT), ("relu", IMAGE), ("relu", (1,))],
     "repeat": [
         ({"repeat": {"layers": [{"dense": 4}, "tanh"], "times": 3}}, FLAT),
         ({"repeat": [{"dense": 4}, "layer_norm", "dropout"]}, SEQUENCE),
     ],
+    "reshape": [({"reshape": [-1, 3]}, IMAGE), ({"reshape": [2, 2, 1]}, FLAT)],
     "residual": [
         ({"residual": [{"dense": 5}, "relu", {"dense": 4}]}, FLAT),
         ({"residual": ["linear"]}, FLAT),
@@ -68,6 +108,7 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
     "sigmoid": [("sigmoid", FLAT), ("sigmoid", SEQUENCE)],
     "softmax": [("softmax", FLAT), ("softmax", SEQUENCE), ("softmax", (1,))],
     "softplus": [("softplus", FLAT), ("softplus", SEQUENCE)],
+    "spatial_dropout": [({"spatial_dropout": 0.3}, IMAGE), ("spatial_dropout", SEQUENCE)],
     "swish": [("swish", FLAT), ({"swish": 2.0}, SEQUENCE)],
     "tanh": [("tanh", FLAT), ("tanh", SEQUENCE)],
 }
