@@ -94,6 +94,8 @@ def _mark(axes: Any, height: float, label: str) -> None:
 def _shade(axes: Any, low: float, high: float | None) -> None:
     """Shade what is too small or too large, where the lines come near to it."""
     bottom, top = axes.get_ylim()
+    if bottom <= 0:
+        return  # all weights are zero, and no line was drawn
     place = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": 8, "color": _BAD}
     if bottom < low:
         axes.axhspan(bottom, low, color=_BAD, alpha=0.12, linewidth=0)
