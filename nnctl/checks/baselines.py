@@ -153,7 +153,8 @@ def against_linear_model(experiment: Experiment, run: ShortRun, tell: Tell = sil
     Returns
     -------
     Report
-        Figures: ``metric``, ``part``, ``rows`` of it, and the scores ``network`` and ``linear``.
+        Figures: ``metric``, ``part``, ``rows`` of it, the scores ``network`` and ``linear``, and ``linear_rows``, how
+        many training rows the linear model got.
     """
     tell(0.0, "a linear model")
     held_out = experiment.data.validation
@@ -163,6 +164,7 @@ def against_linear_model(experiment: Experiment, run: ShortRun, tell: Tell = sil
         "part": part,
         "rows": len(judged),
         "network": run.train if held_out is None else run.validation,
+        "linear_rows": _linear_rows(experiment),
         "linear": _linear_score(experiment, judged),
     }
     finding = _beats_linear(figures)
@@ -227,15 +229,21 @@ def _inputs_used(run: ShortRun, blind: ShortRun, metric: str) -> Finding:
 # ------------------------------------------------------------------ the linear model
 
 
+def _linear_rows(experiment: Experiment) -> int:
+    train = experiment.data.train
+    return min(len(train), ROWS, max(100, CELLS // max(1, int(np.prod(train.x.shape[1:])))))
+
+
 def _linear_score(experiment: Experiment, judged: Split) -> float:
     """Return the accuracy or r2 of a linear model on a part; nan where there is nothing to tell apart."""
     from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415 - a second to import
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - 18 ms
 
     train = experiment.data.train
-    rows = min(len(train), ROWS, max(100, CELLS // max(1, int(np.prod(train.x.shape[1:])))))
     model = LogisticRegression(max_iter=200) if experiment.loss.task == "classification" else Ridge()
-    chosen = np.linspace(0, len(train) - 1, rows).round().astype(np.intp)  # a file may be sorted by class
+    chosen = (
+        np.linspace(0, len(train) - 1, _linear_rows(experiment)).round().astype(np.intp)
+    )  # a file may be sorted by class
     x, y = _table(train.x[chosen]), train.y[chosen]
     weight = None if train.weight is None else train.weight[chosen]
     if len(np.unique(y)) < 2:
@@ -259,7 +267,8 @@ def _beats_linear(figures: dict[str, Any]) -> Finding:
         return LINEAR.warn(f"the network has no {metric}, and a linear model has {linear:.3g}.")
     error = hypot(*(_standard_error(metric, score, figures["rows"]) for score in (network, linear)))
     allowed = max(LEAST_GAP, 2 * error)
-    said = f"{metric} {network:.3g} on the {figures['part']} part, and {linear:.3g} by a linear model."
+    by = f"by a linear model of {figures['linear_rows']:,} rows"
+    said = f"{metric} {network:.3g} on the {figures['part']} part, and {linear:.3g} {by}."
     if network < linear - allowed:
         return LINEAR.warn(said, value=network - linear, threshold=-allowed)
     alike = "" if network > linear + error else " The two are alike: the linear one is the simpler."

@@ -154,11 +154,11 @@ def _judged(loss: Loss, figures: dict[str, Any]) -> Finding:
     if ratio < LUCK:
         fix = "Look for a column that holds the target, and for labels that do not belong to the loss."
         return START.warn(f"{against}: it cannot know that much.", fix=fix, value=ratio, threshold=LUCK)
-    size = f"the first outputs are about {figures['size']:.2g} in size"
+    size = f"the first outputs are about {figures['size']:.2g} in size and not alike"
     if ratio < 1:
         return START.passed(f"{against}: the first weights happen to lie right.", value=ratio, threshold=LUCK)
     if ratio <= warns:
-        return START.passed(f"{against}; {size}, which costs that much.", value=ratio, threshold=warns)
+        return START.passed(f"{against}; {size}, which accounts for that.", value=ratio, threshold=warns)
     judged = START.warn if ratio <= fails else START.fail
     return judged(f"{against}: {ratio:.3g} times as much; {size}.", value=ratio, threshold=warns)
 

@@ -32,7 +32,7 @@ def conduct(
     spec_text: str | None = None,
     show: Callable[[Report, Screen], None] | None = None,
     pictures: Pictures | None = None,
-    passes: bool = True,
+    most: int | None = None,
 ) -> Report:
     """Run a check, keep what it found, show it, draw it.
 
@@ -51,8 +51,8 @@ def conduct(
     show : callable, optional
         Shows the check's own tables, before the findings.
     pictures : mapping, optional
-    passes : bool
-        Whether to show the findings that are as they should be.
+    most : int, optional
+        Show so many of the findings that are not as they should be, and no others.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def conduct(
         drawn.append(str(folder.path / file))
     if show is not None:
         show(report, screen)
-    screen.report(report, passes=passes)
+    screen.report(report, most=most)
     for path in drawn:
         screen.note(f"picture {path}")
     screen.note(f"figures {folder.path / 'check.json'}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,10 +13,20 @@ from nnctl.cli.train import spec_and_overrides
 from nnctl.core.errors import DataError
 
 if TYPE_CHECKING:
+    from nnctl.cli.check import Pictures
     from nnctl.cli.render import Screen
     from nnctl.core.finding import Report, Tell
 
 __all__ = ["command", "doctor"]
+
+SHOWN = 3
+"""Findings that are shown in full; what stands further down most often follows from them."""
+PICTURES = {
+    "overfit-batch.png": "overfit-batch",
+    "gradient-flow.png": "gradient flow",
+    "lr-find.png": "learning rate",
+}
+"""Pictures, and the steps that they are of."""
 
 
 def command(
@@ -48,6 +58,7 @@ def doctor(path: Path, overrides: list[str], screen: Screen, runs_dir: Path) -> 
 
     loaded = load_spec(path, overrides)
     work: Callable[[Tell], Report]
+    pictures: Pictures = {}
     try:
         experiment = Experiment(loaded)
     except DataError as error:
@@ -58,8 +69,27 @@ def doctor(path: Path, overrides: list[str], screen: Screen, runs_dir: Path) -> 
     else:
         set_blas_threads(experiment.threads)
         work = partial(diagnose, experiment)
-    name, text = loaded.spec.name, loaded.text
-    conduct("doctor", name, work, screen, runs_dir=runs_dir, spec_text=text, show=_checklist, passes=False)
+        pictures = {file: partial(_draw, step) for file, step in PICTURES.items()}
+    conduct(
+        "doctor",
+        loaded.spec.name,
+        work,
+        screen,
+        runs_dir=runs_dir,
+        spec_text=loaded.text,
+        show=_checklist,
+        pictures=pictures,
+        most=SHOWN,
+    )
+
+
+def _draw(step: str, figures: Mapping[str, Any]) -> bytes:
+    """Draw what one step saw, as its own command does."""
+    from nnctl.cli.pictures import gradient_flow, lr_find, overfit  # noqa: PLC0415 - Matplotlib costs 0.3 s
+
+    draw = {"overfit-batch": overfit.draw, "gradient flow": gradient_flow.draw, "learning rate": lr_find.draw}[step]
+    [seen] = [each["figures"] for each in figures["steps"] if each["step"] == step]
+    return draw(seen)
 
 
 def _checklist(report: Report, screen: Screen) -> None:

@@ -81,18 +81,19 @@ class Screen:
 
     # ------------------------------------------------------------------ checks
 
-    def report(self, report: Report, *, passes: bool = True) -> None:
+    def report(self, report: Report, *, most: int | None = None) -> None:
         """Show what a check found, its verdict, and the next thing to do.
 
         Parameters
         ----------
         report : Report
-        passes : bool
-            Whether to show the findings that are as they should be.
+        most : int or None
+            Show so many of the findings that are not as they should be; None shows all that there are.
         """
         if self.as_json:
             return
-        shown = [finding for finding in report.findings if passes or finding.verdict != "pass"]
+        wrong = [finding for finding in report.findings if finding.verdict != "pass"]
+        shown = report.findings if most is None else wrong[:most]
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
         for finding in shown:
             place = f"{finding.where}: " if finding.where else ""
@@ -102,6 +103,8 @@ class Screen:
             table.add_row(Text(finding.verdict, COLOURS[finding.verdict]), Text(finding.rule), said)
         if shown:
             self.console.print(table)
+        if most is not None and len(wrong) > most:
+            self.note(f"and {len(wrong) - most} more: {', '.join(dict.fromkeys(f.rule for f in wrong[most:]))}")
         self.console.print(Text.assemble((report.verdict, f"bold {COLOURS[report.verdict]}"), f"  {report.headline}"))
         if report.first is not None:
             self.note(f"more on it: nnctl explain {report.first.rule}")
