@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, Self
 
@@ -12,7 +13,7 @@ from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import Items, PositiveInt
 from nnctl.nn.layer import Context, Layer, Part, ShapeError, Views
 
-__all__ = ["Repeat", "Residual", "Sequential", "chain"]
+__all__ = ["Chain", "Repeat", "Residual", "Sequential", "chain"]
 
 
 def chain(layers: Sequence[Layer], shape: Shape) -> tuple[tuple[Part, ...], Shape]:
@@ -34,29 +35,20 @@ def chain(layers: Sequence[Layer], shape: Shape) -> tuple[tuple[Part, ...], Shap
     return tuple(found), shape
 
 
-class Sequential(Layer, name="sequential"):
-    """Run layers one after another.
+class Chain(Layer):
+    """Layers one after another, such as an input of some shape asks for."""
 
-    forward:   y = f_n(... f_2(f_1(x)))
-    backward:  the chain rule from the last layer to the first, dx = J_1' ... J_n' dy
-
-    Shapes: those of the parts.
-    """
-
-    layers: Annotated[Items[Layer], Field(min_length=1)]
-    """The layers, in order."""
+    @abstractmethod
+    def chained(self, shape: Shape) -> tuple[tuple[Part, ...], Shape]:
+        """Return the layers as parts, each with the shape that reaches it, and the shape that leaves the last."""
 
     def parts(self, shape: Shape) -> tuple[Part, ...]:
         """Return the layers with the shapes that reach them."""
-        return self._chained(shape)[0]
-
-    def with_outputs(self, outputs: int) -> Self:
-        """Return the composite with ``outputs`` settled in every part."""
-        return self.model_copy(update={"layers": tuple(layer.with_outputs(outputs) for layer in self.layers)})
+        return self.chained(shape)[0]
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return the shape that leaves the last layer."""
-        return self._chained(shape)[1]
+        return self.chained(shape)[1]
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return the output of the last layer."""
@@ -73,7 +65,25 @@ class Sequential(Layer, name="sequential"):
             dy = dx
         return dy
 
-    def _chained(self, shape: Shape) -> tuple[tuple[Part, ...], Shape]:
+
+class Sequential(Chain, name="sequential"):
+    """Run layers one after another.
+
+    forward:   y = f_n(... f_2(f_1(x)))
+    backward:  the chain rule from the last layer to the first, dx = J_1' ... J_n' dy
+
+    Shapes: those of the parts.
+    """
+
+    layers: Annotated[Items[Layer], Field(min_length=1)]
+    """The layers, in order."""
+
+    def with_outputs(self, outputs: int) -> Self:
+        """Return the composite with ``outputs`` settled in every part."""
+        return self.model_copy(update={"layers": tuple(layer.with_outputs(outputs) for layer in self.layers)})
+
+    def chained(self, shape: Shape) -> tuple[tuple[Part, ...], Shape]:
+        """Return the layers as parts; an error leads to the layer as it is written."""
         try:
             return chain(self._expanded(), shape)
         except ShapeError as error:
