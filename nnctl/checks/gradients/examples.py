@@ -24,6 +24,13 @@ __all__ = ["FLAT", "IMAGE", "LAYERS", "SEQUENCE", "layer_examples", "loss_exampl
 FLAT, SEQUENCE, IMAGE = (4,), (3, 4), (2, 3, 4)
 
 LAYERS: dict[str, list[tuple[Any, Shape]]] = {
+    "attention": [
+        ({"attention": 2}, SEQUENCE),
+        ({"attention": {"heads": 4, "causal": True}}, (5, 8)),
+        ({"attention": {"heads": 2, "rotary": True, "bias": False}}, (4, 8)),
+        ({"attention": {"heads": 2, "dropout": 0.3, "causal": True}}, SEQUENCE),
+        ({"attention": 1}, (1, 1)),
+    ],
     "avg_pool": [
         ("avg_pool", (5, 6, 3)),
         ({"avg_pool": {"kernel": 3, "stride": 2, "padding": "same"}}, (5, 6, 3)),
@@ -73,6 +80,12 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
     "gelu": [("gelu", FLAT), ("gelu", IMAGE), ({"gelu": "erf"}, FLAT), ({"gelu": "erf"}, SEQUENCE)],
     "global_avg_pool": [("global_avg_pool", IMAGE), ("global_avg_pool", (7, 4))],
     "global_max_pool": [("global_max_pool", IMAGE), ("global_max_pool", (7, 4))],
+    "gru": [
+        ({"gru": 3}, SEQUENCE),
+        ({"gru": {"units": 2, "reset": "before", "returns": "sequence"}}, SEQUENCE),
+        ({"gru": {"units": 2, "layers": 2, "bidirectional": "concat", "returns": "mean"}}, (12, 1)),
+        ({"gru": {"units": 3, "reset": "before", "bidirectional": "sum"}}, (1, 2)),
+    ],
     "layer_norm": [("layer_norm", FLAT), ({"layer_norm": {"eps": 0.1}}, SEQUENCE), ("layer_norm", IMAGE)],
     "leaky_relu": [("leaky_relu", FLAT), ({"leaky_relu": 0.3}, SEQUENCE), ({"leaky_relu": 0.0}, FLAT)],
     "linear": [("linear", FLAT), ("linear", SEQUENCE)],
@@ -84,6 +97,13 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
         ({"max_pool": 3}, (7, 4)),
         ({"max_pool": 1}, (3, 4)),
     ],
+    "lstm": [
+        ({"lstm": 3}, SEQUENCE),
+        ({"lstm": {"units": 1, "returns": "sequence"}}, (23, 1)),
+        ({"lstm": {"units": 2, "layers": 2, "dropout": 0.5, "bidirectional": "concat"}}, SEQUENCE),
+        ({"lstm": {"units": 2, "bidirectional": "sum", "returns": "mean", "forget_bias": 0.0}}, (1, 3)),
+    ],
+    "position": [("position", SEQUENCE), ("position", (5, 3)), ({"position": "learned"}, SEQUENCE)],
     "prelu": [("prelu", FLAT), ({"prelu": {"shared": True}}, SEQUENCE), ("prelu", IMAGE), ("prelu", (1,))],
     "relu": [("relu", FLAT), ("relu", IMAGE), ("relu", (1,))],
     "repeat": [
@@ -98,6 +118,12 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
         ({"residual": ["batch_norm", "prelu"]}, SEQUENCE),
         ({"residual": ["linear"]}, FLAT),
     ],
+    "rnn": [
+        ({"rnn": 3}, SEQUENCE),
+        ({"rnn": {"units": 4, "activation": "relu", "returns": "sequence"}}, SEQUENCE),
+        ({"rnn": {"units": 2, "layers": 3, "dropout": 0.2, "bidirectional": "sum", "returns": "sequence"}}, (11, 2)),
+        ({"rnn": {"units": 2, "bidirectional": "concat"}}, (2, 1)),
+    ],
     "selu": [("selu", FLAT), ("selu", SEQUENCE)],
     "sequential": [
         ({"sequential": [{"dense": 3}, "relu"]}, FLAT),
@@ -109,8 +135,15 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
     "softmax": [("softmax", FLAT), ("softmax", SEQUENCE), ("softmax", (1,))],
     "softplus": [("softplus", FLAT), ("softplus", SEQUENCE)],
     "spatial_dropout": [({"spatial_dropout": 0.3}, IMAGE), ("spatial_dropout", SEQUENCE)],
+    "swiglu": [("swiglu", FLAT), ("swiglu", SEQUENCE), ("swiglu", (2,))],
     "swish": [("swish", FLAT), ({"swish": 2.0}, SEQUENCE)],
     "tanh": [("tanh", FLAT), ("tanh", SEQUENCE)],
+    "transformer_block": [
+        ({"transformer_block": 2}, SEQUENCE),
+        ({"transformer_block": {"heads": 2, "ff": 5, "activation": "swiglu", "causal": True}}, SEQUENCE),
+        ({"transformer_block": {"heads": 1, "ff": 3, "activation": "relu", "placement": "post"}}, SEQUENCE),
+        ({"transformer_block": {"heads": 2, "ff": 5, "dropout": 0.2, "rotary": True}}, SEQUENCE),
+    ],
 }
 """A few spellings of each layer, with shapes that it takes."""
 
