@@ -10,20 +10,45 @@ import numpy as np
 from nnctl.core.arrays import Array, Float
 from nnctl.core.random import stream
 
-__all__ = ["Batch", "Batches"]
+__all__ = ["Batch", "Batches", "is_positionwise", "present"]
 
 GATHERED_BYTES = 16 << 20
 """A set up to this size is gathered once an epoch and then seen through views; a larger one batch by batch."""
 
 
+ALIKE = 50
+"""Of so many batches' rows together those of like length are put into one batch, so that little is padded."""
+
+
 class Batch(NamedTuple):
-    """Rows ``start:stop`` of an epoch: inputs, encoded targets, weights. Valid until the next batch."""
+    """Rows ``start:stop`` of an epoch: inputs, encoded targets, weights. Valid until the next batch.
+
+    `mask` (B, T) says which positions of sequences are there, and is None where all are.
+    """
 
     x: Array
-    t: Float
+    t: Array
     w: Float | None
     start: int
     stop: int
+    mask: Array | None = None
+
+    @property
+    def targets(self) -> int:
+        """How many targets there are: one a row, or one for every position that is there."""
+        if not is_positionwise(self.t):
+            return self.stop - self.start
+        return int(self.t.shape[0] * self.t.shape[1] if self.mask is None else self.mask.sum())
+
+
+def is_positionwise(t: Array) -> bool:
+    """Return whether there is a target for every position: classes (N, T) as indices, or values (N, T, K)."""
+    return t.ndim == 3 or (t.ndim == 2 and t.dtype.kind in "iu")
+
+
+def present(lengths: Array, longest: int) -> Array | None:
+    """Return which of the first `longest` positions are there, bool (B, T); None where all are."""
+    return None if (lengths == longest).all() else np.arange(longest) < lengths[:, None]
 
 
 class Batches:
@@ -32,23 +57,36 @@ class Batches:
     Parameters
     ----------
     x, t, w : array (N, ...), array (N, K), array (N,) or None
-        Inputs, encoded targets and weights.
+        Inputs, encoded targets and weights. Targets of every position are class indices (N, T) or values (N, T, K).
     rows : int
         Rows of a batch.
     shuffle : bool
         Whether every epoch has an order of its own, drawn from the stream ("shuffle", epoch).
     seed : int
+    lengths : int array (N,) or None
+        How many positions of every row are there, where rows are sequences of different lengths. A batch is then as
+        long as its longest row, and rows of like length come together.
     """
 
-    def __init__(self, x: Array, t: Float, w: Float | None, rows: int, *, shuffle: bool = True, seed: int = 0) -> None:
-        self.x, self.t, self.w = x, t, w
+    def __init__(
+        self,
+        x: Array,
+        t: Array,
+        w: Float | None,
+        rows: int,
+        *,
+        shuffle: bool = True,
+        seed: int = 0,
+        lengths: Array | None = None,
+    ) -> None:
+        self.x, self.t, self.w, self.lengths = x, t, w, lengths
         self.rows = rows
         self.seed = seed
         self.shuffled = shuffle and rows < len(x)  # one batch of everything has no order
         self.bounds = [(i, min(i + rows, len(x))) for i in range(0, len(x), rows)]
         self._epoch_t = np.empty_like(t) if self.shuffled else t
         self._epoch_w = np.empty_like(w) if self.shuffled and w is not None else w
-        self._gathers = self.shuffled and x.nbytes <= GATHERED_BYTES
+        self._gathers = self.shuffled and x.nbytes <= GATHERED_BYTES and lengths is None
         self._epoch_x = np.empty_like(x) if self._gathers else x
         self._batch_x = np.empty((rows, *x.shape[1:]), x.dtype) if self.shuffled and not self._gathers else None
         self._order: tuple[int, Array] = (-1, np.empty(0))
@@ -65,11 +103,24 @@ class Batches:
         known, order = self._order
         if known != epoch:
             n = len(self.x)
-            order = stream(self.seed, "shuffle", epoch).permutation(n) if self.shuffled else np.arange(n)
+            order = self._drawn(stream(self.seed, "shuffle", epoch)) if self.shuffled else np.arange(n)
             self._order = epoch, order
         return order
 
-    def targets(self) -> tuple[Float, Float | None]:
+    def _drawn(self, rng: np.random.Generator) -> Array:
+        order = rng.permutation(len(self.x))
+        if self.lengths is None:
+            return order
+        window = self.rows * ALIKE
+        for start in range(0, len(order), window):
+            drawn = order[start : start + window]
+            drawn[...] = drawn[np.argsort(self.lengths[drawn], kind="stable")]
+        whole = len(order) // self.rows
+        batches = order[: whole * self.rows].reshape(whole, self.rows)
+        batches[...] = batches[rng.permutation(whole)]  # or an epoch would go from short to long, again and again
+        return order
+
+    def targets(self) -> tuple[Array, Float | None]:
         """Return the targets and weights of the current epoch, in its order."""
         return self._epoch_t, self._epoch_w
 
@@ -80,7 +131,8 @@ class Batches:
         gathered batch by batch.
         """
         if not self.shuffled:
-            yield from self._views[first:]
+            for view in self._views[first:]:
+                yield self._cut(view, slice(view.start, view.stop))
             return
         order = self.order(epoch)
         np.take(self.t, order, 0, self._epoch_t, mode="clip")
@@ -93,5 +145,15 @@ class Batches:
         assert self._batch_x is not None
         for view in self._views[first:]:
             x = self._batch_x[: view.stop - view.start]
-            np.take(self.x, order[view.start : view.stop], 0, x, mode="clip")
-            yield view._replace(x=x)
+            rows = order[view.start : view.stop]
+            np.take(self.x, rows, 0, x, mode="clip")
+            yield self._cut(view._replace(x=x), rows)
+
+    def _cut(self, batch: Batch, rows: Array | slice) -> Batch:
+        """Return the batch as long as its longest row, with the mask of what is there."""
+        if self.lengths is None:
+            return batch
+        lengths = self.lengths[rows]
+        longest = int(lengths.max())
+        t = np.ascontiguousarray(batch.t[:, :longest]) if is_positionwise(batch.t) else batch.t
+        return batch._replace(x=np.ascontiguousarray(batch.x[:, :longest]), t=t, mask=present(lengths, longest))

@@ -1,11 +1,13 @@
 """Loss: what a network is trained to make small, and how its outputs are to be read.
 
-A loss sees the raw outputs z (N, K) of the last layer and the encoded targets t (N, K), and is a weighted mean of rows,
+A loss sees the raw outputs z (N, K) of the last layer and the encoded targets t (N, K), or the indices (N,) of the true
+classes, and is a weighted mean of rows,
 
     L = 1/total sum_i w_i l(z_i, t_i)
 
 with total = B in a training batch and N on a whole split. The weights are scaled to mean 1 over their split, so that on
-a whole split L = sum_i w_i l_i / sum_i w_i, and a step's size does not depend on the scale of the weights. A batch that
+a whole split L = sum_i w_i l_i / sum_i w_i, and a step's size does not depend on the scale of the weights. Where every
+position of a sequence has a target, positions are the rows; padding has no weight. A batch that
 is split over replicas has the same `total` in each, and their gradients add up to that of the batch.
 
 Losses own their output activation: `cross_entropy` and `binary_cross_entropy` work on logits, the numbers before
@@ -16,15 +18,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 
-from nnctl.core.arrays import Array, Float
+from nnctl.core.arrays import Array, Float, as_rows
 from nnctl.core.component import Component, Items, NonNegative, did_you_mean
 from nnctl.core.errors import DataError
 
-__all__ = ["Classification", "Loss", "Regression"]
+__all__ = ["Classification", "Loss", "Positions", "Regression", "positions"]
 
 
 class Loss(Component, family="loss"):
@@ -144,6 +146,23 @@ class Loss(Component, family="loss"):
         return found
 
 
+class Positions(NamedTuple):
+    """Outputs, targets and weights with a row for every position of every sequence."""
+
+    z: Float
+    t: Array
+    w: Float | None
+
+
+def positions(z: Float, t: Array, w: Float | None, mask: Array | None) -> Positions:
+    """Return outputs (B, T, K) and targets (B, T) or (B, T, K) as rows, one a position; padding weighs nothing."""
+    t = t.reshape(-1) if t.ndim == 2 else as_rows(t)
+    if w is not None or mask is not None:
+        there = np.ones(z.shape[:2], z.dtype) if mask is None else mask.astype(z.dtype)
+        w = (there if w is None else there * w[:, None]).reshape(-1)
+    return Positions(as_rows(z), t, w)
+
+
 class Regression(Loss):
     """A loss of the residual r = z - t, averaged over the D outputs as well as over the rows."""
 
@@ -154,10 +173,10 @@ class Regression(Loss):
         return targets
 
     def encode(self, y: Array, outputs: int, dtype: Any) -> Float:
-        """Return the targets as (N, outputs)."""
+        """Return the targets as (N, outputs), or (N, T, outputs) where every position has its own."""
         t = np.ascontiguousarray(y, dtype)
         t = t[:, None] if t.ndim == 1 else t
-        if t.shape != (len(y), outputs):
+        if t.ndim not in {2, 3} or t.shape[-1] != outputs:
             raise DataError(f"{self.name}: the network has {outputs} output(s), the targets have shape {np.shape(y)}.")
         return t
 
@@ -206,10 +225,15 @@ class Classification(Loss):
         return self._scores(classes)
 
     def encode(self, y: Array, outputs: int, dtype: Any) -> Float:
-        """Return the targets of class indices (N,); those already encoded (N, outputs) are only checked."""
+        """Return the targets of class indices (N,); those already encoded (N, outputs) are only checked.
+
+        Indices of every position (N, T) stay indices, since K numbers for each would fill the memory.
+        """
         y = np.asarray(y)
         if y.shape == (len(y), outputs) and y.dtype.kind == "f":
             return self._checked(np.ascontiguousarray(y, dtype))
+        if y.ndim == 2 and y.dtype.kind in "iu":
+            return self._positions(y, outputs)
         if y.ndim != 1 or y.dtype.kind not in "iub":
             raise DataError(f"{self.name}: targets must be class indices. Got {y.dtype} of shape {y.shape}.")
         classes = max(2, outputs)
@@ -259,6 +283,10 @@ class Classification(Loss):
         if y.ndim != 1 or y.dtype.kind not in "iub":
             raise DataError(f"{self.name}: class_weight needs class indices. Got {y.dtype} of shape {y.shape}.")
         return y.astype(np.intp)
+
+    def _positions(self, y: Array, outputs: int) -> Array:  # noqa: ARG002 - cross-entropy depends on it
+        """Return the class indices of every position, where the loss can take them."""
+        raise DataError(f"{self.name}: one target a row is needed, not one for every position. Use cross_entropy.")
 
     @abstractmethod
     def _scores(self, classes: int) -> int:

@@ -101,8 +101,9 @@ class CrossEntropy(Classification, name="cross_entropy"):
     forward:   p = softmax(z),   l = -sum_k t_k log p_k = log(sum_k exp z_k) - sum_k t_k z_k;   L = 1/N sum w l
     backward:  dz = 1/N w (p - t)
 
-    Shapes: z, t, p (N, K); t has rows that sum to one: one-hot, or soft labels. It brings its own softmax, in which the
-    largest logit of each row is subtracted first, so that nothing overflows. Label smoothing is in t.
+    Shapes: z, t, p (N, K); t has rows that sum to one: one-hot, or soft labels; or t (N,) are the indices of the true
+    classes. It brings its own softmax, in which the largest logit of each row is subtracted first, so that nothing
+    overflows. Label smoothing is in t, and is worked in where t are indices.
 
     Source: Bridle (1990), "Probabilistic interpretation of feedforward classification network outputs"; label
     smoothing: Szegedy et al. (2016), "Rethinking the Inception architecture", section 7, arXiv:1512.00567.
@@ -121,6 +122,13 @@ class CrossEntropy(Classification, name="cross_entropy"):
         e = self.label_smoothing
         return t * (1.0 - e) + e / t.shape[1] if e else t
 
+    def _positions(self, y: Array, outputs: int) -> Array:
+        wrong = (y < 0) | (y >= outputs)
+        if wrong.any():
+            row = int(wrong.any(axis=1).argmax())
+            raise DataError(f"{self.name}: class indices must be 0 to {outputs - 1}. Got {y[wrong][0]} in row {row}.")
+        return y.astype(np.int32)
+
     def _checked(self, t: Float) -> Float:
         wrong = ~((t >= 0).all(axis=1) & (np.abs(t.sum(axis=1, dtype=np.float64) - 1.0) < 1e-4))
         if wrong.any():
@@ -129,6 +137,10 @@ class CrossEntropy(Classification, name="cross_entropy"):
 
     def per_sample(self, z: Float, t: Float) -> Float:
         """Return -sum_k t_k log p_k for each row."""
+        if t.ndim == 1:
+            log_p, e = _log_softmax(z), self.label_smoothing
+            true: Float = -log_p[t, np.arange(len(t))]
+            return (1 - e) * true - e * log_p.mean(axis=0) if e else true
         log_likelihood: Float = np.einsum("nk,kn->n", t, _log_softmax(z))
         return -log_likelihood
 
@@ -137,7 +149,13 @@ class CrossEntropy(Classification, name="cross_entropy"):
         np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=out)
         np.exp(out, out=out)
         np.divide(out, row_sums(out), out=out)
-        np.subtract(out, t, out=out)
+        if t.ndim == 1:
+            e = self.label_smoothing
+            out[np.arange(len(t)), t] -= 1 - e
+            if e:
+                np.subtract(out, e / z.shape[1], out=out)
+        else:
+            np.subtract(out, t, out=out)
         _scale(out, w, total)
 
     def predict(self, z: Float) -> Float:

@@ -8,10 +8,11 @@ from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 
-from nnctl.core.arrays import Array, Float
+from nnctl.core.arrays import Array, Float, as_rows
 from nnctl.core.machine import cores
 from nnctl.nn.layer import Solo
 from nnctl.nn.layout import Layout
+from nnctl.nn.loss import positions
 from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network, Replica
 
@@ -76,11 +77,11 @@ class Team:
         ----------
         loss : Loss
         x, t : array (B, ...), array (B, K)
-            Inputs and encoded targets.
+            Inputs and encoded targets; or targets of every position, (B, T) indices or (B, T, K) values.
         w : array (B,) or None
             Sample weights.
         divisor : float
-            The rows of the whole batch, also where this is one micro-batch of several.
+            The rows of the whole batch, or the positions that are there, also where this is one micro-batch of several.
         step : int
             Position of the random streams.
         outputs : array (B, K) or None
@@ -160,7 +161,11 @@ def _shard_gradient(
 ) -> None:
     z = replica.forward(x, training=True, step=step, rows=rows, mask=mask)
     dz = replica.root.ctx.out("dz", z.shape)
-    loss.gradient(z, t, w, divisor, dz)
+    if z.ndim == 2:
+        loss.gradient(z, t, w, divisor, dz)
+    else:
+        each = positions(z, t, w, mask)
+        loss.gradient(each.z, each.t, each.w, divisor, as_rows(dz))
     if outputs is not None:
         outputs[...] = z
     replica.backward(dz)

@@ -73,10 +73,17 @@ class Learner:
 
     def gradient(self, batch: Batch, outputs: Float | None = None) -> Float:
         """Return the gradient of the loss on a batch, penalties not included; fill `outputs` with the network's."""
-        rows = batch.stop - batch.start
+        rows, divisor = batch.stop - batch.start, batch.targets
         if self._accumulated is None:
             return self.team.gradient(
-                self.loss, batch.x, batch.t, batch.w, divisor=rows, step=self.step, outputs=outputs
+                self.loss,
+                batch.x,
+                batch.t,
+                batch.w,
+                divisor=divisor,
+                step=self.step,
+                outputs=outputs,
+                mask=batch.mask,
             )
         assert self.micro_rows is not None
         for i, start in enumerate(range(0, rows, self.micro_rows)):
@@ -86,9 +93,10 @@ class Learner:
                 batch.x[rows_of],
                 batch.t[rows_of],
                 None if batch.w is None else batch.w[rows_of],
-                divisor=rows,
+                divisor=divisor,
                 step=(self.step << 32) + i,  # a position of its own, however many pieces the other steps had
                 outputs=None if outputs is None else outputs[rows_of],
+                mask=None if batch.mask is None else batch.mask[rows_of],
             )
             np.copyto(self._accumulated, grad) if i == 0 else np.add(self._accumulated, grad, out=self._accumulated)
         return self._accumulated
