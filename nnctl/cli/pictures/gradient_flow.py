@@ -88,7 +88,8 @@ def _mark(axes: Any, height: float, label: str) -> None:
     """Draw a bound, with a word beside it."""
     axes.axhline(height, color="0.4", linewidth=1, linestyle=":")
     place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-    axes.annotate(label, (1, height), (-4, 2), ha="right", fontsize=8, color="0.3", **place)
+    # Far outside of what is shown, the word would take all room from the panels.
+    axes.annotate(label, (1, height), (-4, 2), ha="right", fontsize=8, color="0.3", annotation_clip=True, **place)
 
 
 def _shade(axes: Any, low: float, high: float | None) -> None:
