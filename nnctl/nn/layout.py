@@ -103,7 +103,7 @@ class Layout:
         return sum(slot.param.size for slot in self.slots if not slot.param.trainable)
 
     def activations(self, batch: int) -> int:
-        """Return the numbers held for one batch: every layer's output, the gradient of its input, what else it keeps."""
+        """Return the numbers held for one batch: the outputs of all layers, what else they keep, the gradients."""
         return self.outputs(batch) + batch * sum(prod(row.in_shape) for row in self.rows[1:])
 
     def outputs(self, rows: int) -> int:
