@@ -226,7 +226,7 @@ class AvgPool(Pool, name="avg_pool"):
         """Return 1 / n: one number, or one for every window (1, H', W', 1), or for those of every sequence."""
         windows, shape, mask = ctx.saved
         if mask is None and not windows.padded:
-            return 1 / windows.taps
+            return 1.0 / float(windows.taps)
         size = shape[1], shape[2]
         there = np.zeros((1 if mask is None else len(mask), *windows.extent(size), 1), ctx.dtype)
         windows.inner(there, size)[...] = 1 if mask is None else mask[:, :, None, None]
