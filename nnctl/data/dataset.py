@@ -19,31 +19,32 @@ class Split:
 
     Parameters
     ----------
-    x : float array (N, \*input_shape)
-        Encoded and scaled inputs.
-    y : int64 array (N,) or float array (N, outputs)
-        Class indices, or scaled regression targets.
+    x : float array (N, \*input_shape), or int array (N, T)
+        Encoded and scaled inputs; or tokens.
+    y : int array (N,) or (N, T), or float array (N, outputs)
+        Class indices of every row, or of every position; or scaled regression targets.
     weight : float array (N,) or None
         How much each row counts in the loss.
     rows : int array (N,)
         Where each row stands in the source, counted from 0.
+    lengths : int array (N,) or None
+        How many positions of every row are there, where rows are sequences of different lengths.
     """
 
-    x: Float
+    x: Array
     y: Array
     weight: Float | None
     rows: Array
+    lengths: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def astype(self, dtype: DTypeLike) -> Split:
-        """Return the split in another precision; class indices stay as they are."""
-        if self.x.dtype == dtype:
-            return self
-        y = self.y if self.y.dtype.kind == "i" else self.y.astype(dtype)
-        weight = None if self.weight is None else self.weight.astype(dtype)
-        return Split(self.x.astype(dtype), y, weight, self.rows)
+        """Return the split in another precision; class indices and tokens stay as they are."""
+        x, y = (a if a.dtype.kind == "i" else a.astype(dtype, copy=False) for a in (self.x, self.y))
+        weight = None if self.weight is None else self.weight.astype(dtype, copy=False)
+        return Split(x, y, weight, self.rows, self.lengths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +71,6 @@ class Prepared:
 
     def astype(self, dtype: DTypeLike) -> Prepared:
         """Return the same data in another precision."""
-        if self.train.x.dtype == dtype:
-            return self
         validation = self.validation and self.validation.astype(dtype)
         test = self.test and self.test.astype(dtype)
         return replace(self, train=self.train.astype(dtype), validation=validation, test=test)

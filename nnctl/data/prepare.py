@@ -65,10 +65,10 @@ def prepare(
     table = _without_side_columns(_loaded(source, base or Path.cwd(), seed), split)
     classes = class_names(table) if task == "classification" else None
     y = regression_values(table) if classes is None else class_indices(table, classes)
-    rows = split_rows(table, split, None if classes is None else y, classes or (), seed)
+    rows = split_rows(table, split, None if classes is None or y.ndim == 2 else y, classes or (), seed)
 
     x, encoder, notes = _encoded(table, rows["train"])
-    affine = scaling.fit(x, rows["train"])
+    affine = (NoScaling() if table.tokens is not None else scaling).fit(x, rows["train"])
     if encoder is not None:
         affine = affine.except_where(encoder.is_onehot)
     y_affine = None
@@ -82,7 +82,9 @@ def prepare(
     def part(chosen: Array) -> Split:
         targets = y[chosen] if y_affine is None else y_affine.apply(y, chosen, dtype)
         weight = None if table.weight is None else table.weight[chosen].astype(dtype)
-        return Split(affine.apply(x, chosen, dtype), targets, weight, chosen)
+        lengths = None if table.lengths is None else table.lengths[chosen]
+        inputs = affine.apply(x, chosen, dtype) if table.tokens is None else x[chosen].astype(np.int32)
+        return Split(inputs, targets, weight, chosen, lengths)
 
     parts = {name: part(chosen) for name, chosen in rows.items()}
     return Prepared(parts["train"], parts.get("validation"), parts.get("test"), preprocessing, notes)

@@ -55,7 +55,8 @@ class Table:
     x : array (N, ...) or polars.DataFrame
         Numeric inputs in the source's own dtype, or a frame of columns that are still to be encoded.
     y : array (N,) or (N, outputs), or None
-        Raw targets, numbers or texts; class indices where `classes` is given; None in an input without targets.
+        Raw targets, numbers or texts; class indices where `classes` is given, then also (N, T), one for every position
+        of a sequence; None in an input without targets.
     features : tuple of str
         The names of the columns of x; empty where a row of x is not a vector.
     target : str
@@ -72,6 +73,11 @@ class Table:
         How the columns of a frame become numbers; without meaning for an array.
     dropped : tuple of str
         Columns that the source was told to leave out.
+    lengths : int array (N,) or None
+        How many positions of every row are there, where x (N, T) or (N, T, D) holds sequences of different lengths,
+        filled up to the longest with zeros.
+    tokens : tuple of str or None
+        What the numbers of x stand for, where they are tokens, (N, T), and no quantities.
     """
 
     x: Array | pl.DataFrame
@@ -84,6 +90,8 @@ class Table:
     parts: Mapping[PartName, Array] = field(default_factory=dict)
     columns: Columns = field(default_factory=Columns)
     dropped: tuple[str, ...] = ()
+    lengths: Array | None = None
+    tokens: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.x)

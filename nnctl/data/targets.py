@@ -46,13 +46,15 @@ def class_names(table: Table) -> tuple[str, ...]:
 
 
 def class_indices(table: Table, classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """Return y as indices into `classes`, shape (N,).
+    """Return y as indices into `classes`, shape (N,); or (N, T), where every position has one.
 
     Raises
     ------
     DataError
         A label is none of the classes.
     """
+    if table.classes == classes and table.y is not None and table.y.ndim == 2 and table.y.shape[1] > 1:
+        return table.y.astype(np.int64)
     y = _labels(table)
     if table.classes == classes:
         return y.astype(np.int64)

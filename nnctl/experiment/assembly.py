@@ -11,7 +11,7 @@ import numpy as np
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.errors import DataError, SpecError
 from nnctl.core.machine import available_memory, cores
-from nnctl.data.batches import Batches
+from nnctl.data.batches import Batches, is_positionwise
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.prepare import prepare
 from nnctl.nn.layer import ShapeError
@@ -147,16 +147,20 @@ class Experiment:
             layout = lay_out(self.spec, self.data.input_shape, self.outputs)
         except ShapeError as error:
             raise self.loaded.error(("architecture", *error.path), str(error)) from None
-        if layout.out_shape != (self.outputs,):
+        if layout.out_shape != self._wanted_shape():
             raise self._wrong_width(layout)
         return layout
+
+    def _wanted_shape(self) -> Shape:
+        y = self.data.train.y
+        return (*y.shape[1:], self.outputs) if is_positionwise(y) else (self.outputs,)
 
     def _wrong_width(self, layout: Layout) -> SpecError:
         what = f"{len(self.data.classes)} classes" if self.data.classes else f"{self.data.outputs} target column(s)"
         last = max(0, len(layout.layers) - 1)
         return self.loaded.error(
             ("architecture", last),
-            f"must end with shape ({self.outputs},) a sample for {what} and the loss {self.loss.name}. "
+            f"must end with shape {self._wanted_shape()} a sample for {what} and the loss {self.loss.name}. "
             f"Got {layout.out_shape}. Write 'dense: outputs' as the last layer with weights.",
         )
 
@@ -205,10 +209,15 @@ class Experiment:
         vectors += replicas_for(self.layout, self.batch_rows) - 1
         evaluated = min(self.layout.evaluation_rows, max(map(len, parts)))
         return Memory(
-            data=sum(part.x.nbytes + len(part) * self.outputs * item * 2 for part in parts),
+            data=sum(part.x.nbytes + self._targets_bytes(part) for part in parts),
             parameters=self.layout.size * item * vectors,
             activations=(self.layout.activations(self.batch_rows) + self.layout.outputs(evaluated)) * item,
         )
+
+    def _targets_bytes(self, part: Split) -> int:
+        """Return what targets and outputs of a part take, as far as they are held for all of it at once."""
+        item = np.dtype(self.spec.training.dtype).itemsize
+        return part.y.nbytes if is_positionwise(part.y) else len(part) * self.outputs * item * 2
 
     def _check_memory(self) -> None:
         needed, free = self.memory, available_memory()
@@ -255,14 +264,24 @@ class Experiment:
     def batches(self, train: Examples) -> Batches:
         """Return the training part in minibatches, micro-batches of one update taken together."""
         rows = min(self.batch_rows * self.spec.training.accumulate, len(train.x))
-        return Batches(train.x, train.t, train.w, rows, shuffle=self.spec.training.shuffle, seed=self.spec.seed)
+        return Batches(
+            train.x,
+            train.t,
+            train.w,
+            rows,
+            shuffle=self.spec.training.shuffle,
+            seed=self.spec.seed,
+            lengths=train.lengths,
+        )
 
     def examples(self, split: Split) -> Examples:
         """Return a split with its targets as the loss wants them."""
-        dtype = split.x.dtype
+        dtype = np.dtype(self.spec.training.dtype)
         t = self.loss.encode(split.y, self.outputs, dtype)
         y = split.y if self.loss.task == "classification" else self.data.preprocessing.decode_target(split.y)
-        return Examples(split.x, y, t, self.loss.weights(split.y, split.weight, dtype), split.weight)
+        return Examples(
+            split.x, y, t, self.loss.weights(split.y, split.weight, dtype), split.weight, lengths=split.lengths
+        )
 
     @property
     def judge(self) -> Judge:
@@ -286,8 +305,8 @@ class Experiment:
             limit=stopping.patience if stopping else None,
             min_delta=stopping.min_delta if stopping else 0.0,
         )
-        outputs = np.zeros((len(batches.x), self.outputs), batches.t.dtype)
-        return Progress(patience, outputs)
+        rows = batches.rows if is_positionwise(batches.t) else len(batches.x)
+        return Progress(patience, np.zeros((rows, *self.layout.out_shape), self.spec.training.dtype))
 
     def _mode(self) -> Literal["min", "max"]:
         name = self.monitor.partition("_")[2]

@@ -13,6 +13,7 @@ from nnctl.core.errors import DataError
 from nnctl.data.batches import Batches
 from nnctl.nn.network import Network
 from nnctl.runs.store import Run
+from nnctl.train.evaluate import Mean
 from nnctl.train.loop import Progress, Snapshot
 from nnctl.train.step import Learner
 
@@ -28,11 +29,12 @@ def save_training(run: Run, learner: Learner, batches: Batches, progress: Progre
     tensors |= {f"optimizer/{name}": array for name, array in learner.slots.arrays().items()}
     if progress.best is not None:
         tensors |= {"best/theta": progress.best.theta, "best/state": progress.best.state}
-    if progress.batch:
+    if progress.batch and not progress.said.count:
         tensors["epoch/outputs"] = progress.outputs[: batches.bounds[progress.batch - 1][1]]
     state = {
         "step": learner.step,
         **{name: getattr(progress, name) for name in _PLAIN},
+        "said": vars(progress.said),
         "patience_best": progress.patience.best,
         "patience_waited": progress.patience.waited,
         "best_epoch": None if progress.best is None else progress.best.epoch,
@@ -63,10 +65,11 @@ def restore_training(run: Run, learner: Learner, batches: Batches, progress: Pro
     learner.step = state["step"]
     for name in _PLAIN:
         setattr(progress, name, state[name])
+    progress.said = Mean(**state.get("said", {}))
     progress.patience = replace(progress.patience, best=state["patience_best"], waited=state["patience_waited"])
     if state["best_epoch"] is not None:
         progress.best = Snapshot(state["best_epoch"], tensors["best/theta"].copy(), tensors["best/state"].copy())
-    if progress.batch:
+    if progress.batch and not progress.said.count:
         progress.outputs[: batches.bounds[progress.batch - 1][1]] = tensors["epoch/outputs"]
 
 

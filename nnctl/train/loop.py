@@ -10,11 +10,11 @@ from time import perf_counter
 import numpy as np
 
 from nnctl.core.arrays import Float
-from nnctl.data.batches import Batches
+from nnctl.data.batches import Batch, Batches, is_positionwise
 from nnctl.nn.network import Network
 from nnctl.optim.clock import Clock
 from nnctl.optim.schedules import Constant, Schedule
-from nnctl.train.evaluate import Examples, Judge
+from nnctl.train.evaluate import Examples, Judge, Mean
 from nnctl.train.flow import Probe, Sample, next_look
 from nnctl.train.step import Learner, NotFinite, train_step
 from nnctl.train.stopping import Patience
@@ -111,6 +111,8 @@ class Progress:
     """How far a training has come: all that `fit` needs to go on, beside the learner.
 
     `batch` counts the batches done in the epoch that is under way; `outputs` holds what the network said to them.
+    Where every position has a target there is no room for all of it: `outputs` then holds one batch, and `said` the
+    mean of its figures so far.
     `norm_median` is a running median of the gradient's norm: step t moves it by a factor 1 + 1/t, at least 1.01,
     towards its norm (after Ma, Muthukrishnan and Sandler, 2013, arXiv:1407.1121). `norm_jump` is the largest norm since
     the last `Sample`, in multiples of it.
@@ -129,6 +131,7 @@ class Progress:
     history: list[float] = field(default_factory=list)
     best: Snapshot | None = None
     reason: str = ""
+    said: Mean = field(default_factory=Mean)
 
     def count(self, norm: float, step: int) -> None:
         """Note that step number `step`, counted from 1, is done, and the norm of its gradient."""
@@ -142,6 +145,13 @@ class Progress:
             self.norm_median = median * stride if norm > median else median / stride
         else:
             self.norm_median = norm
+
+    def room(self, batch: Batch) -> Float:
+        """Return where the outputs for a batch go."""
+        if is_positionwise(batch.t):
+            whole = self.outputs[: batch.t.shape[0]]
+            return whole if whole.shape[1] == batch.t.shape[1] else np.ascontiguousarray(whole[:, : batch.t.shape[1]])
+        return self.outputs[batch.start : batch.stop]
 
     def take_jump(self) -> float:
         """Return `norm_jump` and begin anew."""
@@ -210,7 +220,7 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
     learner, batches, plan, progress = training.learner, training.batches, training.plan, training.progress
     probe, measured = training.probe, next_look(learner.step, plan.steps)
     clock = Clock(total_steps=plan.steps, steps_per_epoch=len(batches))
-    lr_at, base, outputs = plan.schedule.lr_at, learner.optimizer.lr, progress.outputs
+    lr_at, base = plan.schedule.lr_at, learner.optimizer.lr
     while learner.step < plan.steps and not progress.patience.exhausted:
         sitting = _Sitting(first_row=batches.bounds[progress.batch][0])
         for batch in batches.epoch(progress.epoch, progress.batch):
@@ -220,8 +230,11 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
                 sitting.lap()
             progress.lr = lr_at(learner.step, base, clock, progress.history)
             look = probe.look if probe is not None and learner.step + 1 == measured else None
-            norm = train_step(learner, batch, progress.lr, outputs[batch.start : batch.stop], look)
+            outputs = progress.room(batch)
+            norm = train_step(learner, batch, progress.lr, outputs, look)
             progress.count(norm, learner.step)
+            if outputs.ndim == 3:
+                progress.said.add(training.judge.batch(outputs, batch), batch.targets)
             if probe is not None and look is not None:
                 jump, measured = progress.take_jump(), next_look(learner.step, plan.steps)
                 yield probe.sample(epoch=progress.epoch + 1, lr=progress.lr, grad_norm=norm, jump=jump)
@@ -238,7 +251,19 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
 
 def _measure(training: Training) -> dict[str, float]:
     """Return the figures of the epoch under way, at its end."""
-    batches, train, plan, progress = training.batches, training.train, training.plan, training.progress
+    plan, progress = training.plan, training.progress
+    found = progress.said.value if progress.said.count else _of_rows(training)
+    metrics = {f"train_{name}": value for name, value in found.items()}
+    last = training.learner.step == plan.steps
+    if training.validation is not None and (last or (progress.epoch + 1) % plan.evaluate_every == 0):
+        found = training.judge.network(training.learner.network, training.validation)
+        metrics |= {f"val_{name}": value for name, value in found.items()}
+    return metrics
+
+
+def _of_rows(training: Training) -> dict[str, float]:
+    """Return the figures of what was said to each row of the epoch."""
+    batches, train, progress = training.batches, training.train, training.progress
     rows = batches.bounds[progress.batch - 1][1]
     t, w = batches.targets()
     order = batches.order(progress.epoch)[:rows]
@@ -249,13 +274,7 @@ def _measure(training: Training) -> dict[str, float]:
         None if w is None else w[:rows],
         None if train.sample_weight is None else train.sample_weight[order],
     )
-    found = training.judge.outputs(progress.outputs[:rows], seen)
-    metrics = {f"train_{name}": value for name, value in found.items()}
-    last = training.learner.step == plan.steps
-    if training.validation is not None and (last or (progress.epoch + 1) % plan.evaluate_every == 0):
-        found = training.judge.network(training.learner.network, training.validation)
-        metrics |= {f"val_{name}": value for name, value in found.items()}
-    return metrics
+    return training.judge.outputs(progress.outputs[:rows], seen)
 
 
 def _close_epoch(training: Training, metrics: dict[str, float], speed: float) -> Epoch:
@@ -280,7 +299,7 @@ def _close_epoch(training: Training, metrics: dict[str, float], speed: float) ->
         best=best,
     )
     progress.epoch += 1
-    progress.batch, progress.norm_sum, progress.norm_max = 0, 0.0, 0.0
+    progress.batch, progress.norm_sum, progress.norm_max, progress.said = 0, 0.0, 0.0, Mean()
     return record
 
 

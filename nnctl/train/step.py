@@ -7,9 +7,10 @@ from math import isfinite
 
 import numpy as np
 
-from nnctl.core.arrays import Float
+from nnctl.core.arrays import Float, as_rows
 from nnctl.data.batches import Batch
 from nnctl.nn.layer import Bound
+from nnctl.nn.loss import positions
 from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network
 from nnctl.nn.team import Team
@@ -176,7 +177,10 @@ def first_not_finite(learner: Learner, batch: Batch) -> str:
     for name, tensor in learner.network.tensors().items():
         if not np.isfinite(tensor).all():
             return f"the weights {name}"
-    outputs = np.empty((len(batch.x), *learner.network.layout.out_shape), learner.network.dtype)
+    out_shape = learner.network.layout.out_shape
+    if len(out_shape) == 2:
+        out_shape = (batch.t.shape[1], *out_shape[1:])  # as long as the batch, not as the longest sequence of all
+    outputs = np.empty((len(batch.x), *out_shape), learner.network.dtype)
     state = learner.network.state.copy()
     for replica in learner.team.replicas:
         replica.now.watch = watch
@@ -184,7 +188,11 @@ def first_not_finite(learner: Learner, batch: Batch) -> str:
         with np.errstate(all="ignore"):
             learner.gradient(batch, outputs)
             dz = np.empty_like(outputs)
-            learner.loss.gradient(outputs, batch.t, batch.w, len(batch.x), dz)
+            if outputs.ndim == 2:
+                learner.loss.gradient(outputs, batch.t, batch.w, batch.targets, dz)
+            else:
+                each = positions(outputs, batch.t, batch.w, batch.mask)
+                learner.loss.gradient(each.z, each.t, each.w, batch.targets, as_rows(dz))
     finally:
         np.copyto(learner.network.state, state)
         for replica in learner.team.replicas:
