@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnctl.core.random import bits, stream
+from nnctl.core.random import _philox4x32, bits, stream, words
 
 seeds = st.integers(0, 2**64 - 1)
 purposes = st.text(max_size=30)
@@ -71,3 +71,38 @@ def test_the_numbers_are_uniform():
     numbers = stream(0, "init").random(100_000)
     assert abs(numbers.mean() - 0.5) < 0.005
     assert abs(numbers.var() - 1 / 12) < 0.002
+
+
+PI = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344, 0xA4093822, 0x299F31D0)
+PUBLISHED = {  # of philox4x32-10, in the file kat_vectors of the paper's own library, Random123
+    (0, 0, 0, 0, 0, 0): (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8),
+    (0xFFFFFFFF,) * 6: (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD),
+    PI: (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+}
+
+
+@pytest.mark.parametrize(("given", "published"), PUBLISHED.items())
+def test_the_words_of_rows_are_those_of_the_published_generator(given, published):
+    counters, key = np.array(given[:4], np.uint64)[:, None], np.array(given[4:], np.uint64)[:, None]
+    assert tuple(_philox4x32(counters, key)[:, 0]) == published
+
+
+@given(seeds, purposes, st.integers(0, 2**32 - 1), st.lists(st.integers(0, 2**32 - 1), max_size=9), st.integers(1, 9))
+def test_the_words_of_a_row_depend_on_no_other_row(seed, purpose, epoch, rows, count):
+    together = words(seed, purpose, epoch, np.array(rows, np.int64), count)
+    assert together.shape == (len(rows), count)
+    for row, numbers in zip(rows, together, strict=True):
+        np.testing.assert_array_equal(words(seed, purpose, epoch, np.array([row]), count)[0], numbers)
+
+
+def test_the_words_of_other_rows_epochs_seeds_and_purposes_differ():
+    keys = [(seed, purpose, epoch) for seed in (0, 2**63) for purpose in ("flip", "crop") for epoch in (0, 1)]
+    found = np.concatenate([words(*key, np.arange(50), 8).ravel() for key in keys])
+    assert len(np.unique(found)) > len(found) - 3  # 3,200 numbers below 2**32 hardly ever meet
+
+
+def test_the_words_are_uniform():
+    found = words(0, "flip", 0, np.arange(10_000), 7) / 2**32
+    assert abs(found.mean() - 0.5) < 0.005
+    assert abs(found.var() - 1 / 12) < 0.002
+    assert np.abs(np.corrcoef(found.T) - np.eye(7)).max() < 0.05
