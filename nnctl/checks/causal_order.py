@@ -33,12 +33,12 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     ("perceptron-loss-with-hidden-layers", "strong-penalty", "label-smoothing"),
     ("learning-rate-range", "optimizer-constants", "tight-clipping"),
     ("warmup-too-long", "schedule-dies-early", "plateau-mode", "stopping-mode", "few-updates", "patience-too-short"),
-    ("overfit-lr-too-high", "overfit-lr-too-low", "lr-of-the-spec"),
+    ("overfit-lr-too-high", "overfit-lr-too-low", "lr-of-the-spec", "overfit-too-small"),
     # Symptoms: they say that something is wrong, and some of what stands above says what.
     ("learned-by-heart", "loss-at-start", "gradcheck-not-finite", "overfit-not-finite", "lr-diverges-at-once"),
     ("overfit-saturated", "overfit-dead-units", "overfit-vanishing-gradient", "overfit-unchanged-layer"),
     ("dead-relu", "saturated-units", "exploding-gradient", "vanishing-gradient", "unchanged-weights", "update-ratio"),
-    ("lr-flat-curve", "overfit-too-small", "overfit-batch", "inputs-ignored", "linear-baseline"),
+    ("lr-flat-curve", "overfit-batch", "inputs-ignored", "linear-baseline"),
     # Advice: nothing fails because of it.
     ("class-balance", "l2-with-adam", "no-validation", "small-validation", "no-test"),
     ("constant-columns", "target-scaling-ignored", "no-early-stopping", "patience-too-long"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from math import prod
 from time import perf_counter
 
@@ -38,7 +39,7 @@ STEPS = (
 """The checklist, in its order: what later steps stand on comes first."""
 OUTCOMES = ("overfit-batch", "without inputs", "linear model")
 """The steps that see whether the network learns."""
-SYMPTOMS = frozenset({"dead-relu", "saturated-units", "update-ratio", "exploding-gradient"})
+SYMPTOMS = frozenset({"dead-relu", "saturated-units", "update-ratio", "exploding-gradient", "lr-nothing-to-lower"})
 """Rules whose warnings alone, in a network that learns, are no reason to mend anything."""
 
 
@@ -81,9 +82,9 @@ def diagnose(experiment: Experiment, tell: Tell = silent) -> Report:
     checklist.run("loss at the start", lambda tell: check_start(experiment, tell))
     checklist.run("gradcheck", lambda tell: gradcheck_experiment(experiment, tell))
     checklist.run("overfit-batch", lambda tell: overfit_batch(experiment, tell=tell))
-    short = ShortRun.of(experiment)
-    checklist.run("without inputs", lambda tell: without_inputs(experiment, short, tell))
-    checklist.run("linear model", lambda tell: against_linear_model(experiment, short, tell))
+    short = cache(partial(ShortRun.of, experiment))  # trained in the first of the two steps that want it
+    checklist.run("without inputs", lambda tell: without_inputs(experiment, short(), tell))
+    checklist.run("linear model", lambda tell: against_linear_model(experiment, short(), tell))
     checklist.run("gradient flow", lambda tell: gradient_flow(experiment, tell=tell))
     checklist.run("learning rate", lambda tell: lr_find(experiment, tell=tell))
     return _diagnosis(checklist)
