@@ -2,6 +2,7 @@
 
 from nnctl.nn import (  # noqa: F401 - importing a family registers it
     activations,
+    alpha_dropout,
     attention,
     compose,
     conv,
@@ -9,6 +10,7 @@ from nnctl.nn import (  # noqa: F401 - importing a family registers it
     dropout,
     gelu,
     glu,
+    group_norm,
     gru,
     initializers,
     lstm,
@@ -16,6 +18,7 @@ from nnctl.nn import (  # noqa: F401 - importing a family registers it
     pool,
     position,
     rectifiers,
+    rms_norm,
     rnn,
     shape,
     transformer,

@@ -12,7 +12,7 @@ from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import Share
 from nnctl.nn.layer import Context, Layer, ShapeError, Views
 
-__all__ = ["Dropout", "SpatialDropout", "dropout_mask", "drops"]
+__all__ = ["Dropout", "SpatialDropout", "dropout_mask", "drops", "share_kept"]
 
 _WORDS = 2**16
 
@@ -100,7 +100,12 @@ def dropout_mask(rate: float, shape: Shape, bits: np.random.Philox, ctx: Context
     keep = np.greater_equal(words, dropped, out=ctx.out("keep", shape, bool))
     mask = ctx.out("mask", shape)
     np.copyto(mask, keep)
-    return np.multiply(mask, _WORDS / (_WORDS - dropped), out=mask)
+    return np.multiply(mask, 1 / share_kept(rate), out=mask)
+
+
+def share_kept(rate: float) -> float:
+    """Return the probability to be kept that a mask of this rate has, a multiple of 1/65536."""
+    return 1 - _dropped(rate) / _WORDS
 
 
 def _dropped(rate: float) -> int:

@@ -10,7 +10,7 @@ from nnctl.nn.activations import Activation
 from nnctl.nn.initializers import Constant, Initializer
 from nnctl.nn.layer import Context, Param, ShapeError, Views
 
-__all__ = ["Elu", "LeakyRelu", "Prelu", "Relu", "Selu"]
+__all__ = ["SELU_FLOOR", "Elu", "LeakyRelu", "Prelu", "Relu", "Selu"]
 
 
 class Relu(Activation, name="relu"):
@@ -186,6 +186,8 @@ class Selu(Activation, name="selu"):
 
 _SELU_LAMBDA = 1.0507009873554804934193349852946
 _SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_FLOOR = -_SELU_LAMBDA * _SELU_ALPHA
+"""What selu approaches for large negative inputs."""
 
 
 def exponential_below(x: Float, alpha: float, ctx: Context) -> Float:

@@ -24,6 +24,7 @@ __all__ = ["FLAT", "IMAGE", "LAYERS", "SEQUENCE", "layer_examples", "loss_exampl
 FLAT, SEQUENCE, IMAGE = (4,), (3, 4), (2, 3, 4)
 
 LAYERS: dict[str, list[tuple[Any, Shape]]] = {
+    "alpha_dropout": [("alpha_dropout", FLAT), ({"alpha_dropout": 0.1}, IMAGE), ({"alpha_dropout": 0.0}, (1,))],
     "attention": [
         ({"attention": 2}, SEQUENCE),
         ({"attention": {"heads": 4, "causal": True}}, (5, 8)),
@@ -86,6 +87,14 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
         ({"gru": {"units": 2, "layers": 2, "bidirectional": "concat", "returns": "mean"}}, (12, 1)),
         ({"gru": {"units": 3, "reset": "before", "bidirectional": "sum"}}, (1, 2)),
     ],
+    "group_norm": [
+        ({"group_norm": 2}, FLAT),
+        ({"group_norm": 1}, SEQUENCE),
+        ({"group_norm": {"groups": 2, "eps": 0.1}}, IMAGE),
+        ({"group_norm": 6}, (5, 6)),
+        ({"group_norm": 1}, (2, 1)),
+    ],
+    "instance_norm": [("instance_norm", IMAGE), ({"instance_norm": 0.1}, SEQUENCE)],
     "layer_norm": [("layer_norm", FLAT), ({"layer_norm": {"eps": 0.1}}, SEQUENCE), ("layer_norm", IMAGE)],
     "leaky_relu": [("leaky_relu", FLAT), ({"leaky_relu": 0.3}, SEQUENCE), ({"leaky_relu": 0.0}, FLAT)],
     "linear": [("linear", FLAT), ("linear", SEQUENCE)],
@@ -124,6 +133,7 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
         ({"rnn": {"units": 2, "layers": 3, "dropout": 0.2, "bidirectional": "sum", "returns": "sequence"}}, (11, 2)),
         ({"rnn": {"units": 2, "bidirectional": "concat"}}, (2, 1)),
     ],
+    "rms_norm": [("rms_norm", FLAT), ({"rms_norm": 0.1}, SEQUENCE), ("rms_norm", IMAGE), ("rms_norm", (1,))],
     "selu": [("selu", FLAT), ("selu", SEQUENCE)],
     "sequential": [
         ({"sequential": [{"dense": 3}, "relu"]}, FLAT),

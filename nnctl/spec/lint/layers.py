@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nnctl.core.finding import Finding, Rule
+from nnctl.nn.alpha_dropout import AlphaDropout
 from nnctl.nn.dense import Dense
 from nnctl.nn.dropout import Dropout
 from nnctl.nn.norm import BatchNorm, Normalization
@@ -85,7 +86,7 @@ SELU_COMPANY = Rule(
     "which is not SELU's resting value, and changes the variance; a normalization does the work that SELU was chosen "
     "to save.",
     "",
-    "Leave dropout and normalization out, or use relu or gelu with them.",
+    "Write alpha_dropout in place of dropout and leave normalization out, or use relu or gelu with them.",
     "Klambauer, Unterthiner, Mayr and Hochreiter (2017), arXiv:1706.02515",
 )
 NO_RESIDUAL = Rule(
@@ -172,7 +173,9 @@ def _selu(reading: Reading) -> Iterator[Finding]:
         if not any(isinstance(placed.layer, Selu) for placed in block.after):
             continue
         for placed in block.after:
-            if isinstance(placed.layer, Normalization) or (isinstance(placed.layer, Dropout) and placed.layer.rate > 0):
+            layer = placed.layer
+            drops = isinstance(layer, Dropout) and not isinstance(layer, AlphaDropout) and layer.rate > 0
+            if drops or isinstance(layer, Normalization):
                 yield SELU_COMPANY.warn(f"{placed.layer.name} beside selu.", where=reading.where(*placed.path))
                 return
 
