@@ -33,7 +33,7 @@ def gradient_flow(experiment: Experiment, steps: int = 100, tell: Tell = silent)
     experiment : Experiment
         Is left as it was: a fresh learner takes the steps, with the spec's own batches and schedule.
     steps : int
-        How many; fewer where the training is shorter. Steps 1, 10, 30, 100, 300 and every 500th are looked at.
+        How many; fewer where the training is shorter. Steps 1, 10, 100 and every 500th are looked at.
     tell : callable
         Is told how far it has come.
 

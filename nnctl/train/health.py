@@ -60,7 +60,7 @@ DEAD_RELU = Rule(
     "Where the input of a relu is negative its slope is 0. A unit whose input is negative for every row gets no "
     "gradient, so nothing brings it back: it is lost, and the layer as narrow as its living units. Large steps push "
     "units there, and so do a large negative bias, and inputs that are not scaled.",
-    "the share of a layer's units, one of them left out, that are 0 for each of up to 256 training rows: over half "
+    "the share of a layer's units, one of them left out, that are 0 for each of up to 512 training rows: over half "
     "fails, over 10 % in two looks in a row warns",
     "Try a third of the learning rate, scale the inputs (data.scaling: standard), or use leaky_relu, elu or gelu.",
     "Maas, Hannun and Ng (2013), Rectifier nonlinearities improve neural network acoustic models",
@@ -94,8 +94,8 @@ UNCHANGED_WEIGHTS = Rule(
     "A tensor that is trained and never changes gets no gradient at all, or steps too small for its number format: all"
     " weights start at zero, every unit behind it is dead, the learning rate is next to nothing, or a layer is written"
     " wrongly and forgets its gradient.",
-    "warns where a tensor has not changed at any look up to step 100 or later, and the loss is above half of what it "
-    "was at the start",
+    "warns where a tensor has not changed at any look up to step 100 or later; not where no tensor has and the loss is "
+    "not above half of what it was at the start",
     "Look at the init (zeros leave weights without a gradient), at dead units and at the learning rate; nnctl "
     "gradcheck finds a layer that is written wrongly.",
 )
@@ -186,16 +186,16 @@ class Health:
     def _dead(self, now: Sample) -> _Found:
         if now.step < self._settled:
             return
-        one = {path: 1 / units for path, units in self._units.items()}  # in a small layer one unit may be chance
-        looks = [{path: share - one[path] for path, share in sample.dead.items()} for sample in self.samples[-2:]]
+        units = self._units  # one of them is left out: in a small layer it may be chance
+        looks = [{path: share - 1 / units[path] for path, share in s.dead.items()} for s in self.samples[-2:]]
         verdict, lost = _beyond(looks, DEAD)
         if lost:
             where = max(lost, key=now.dead.__getitem__)
-            share, units = now.dead[where], self._units[where]
+            share = now.dead[where]
             yield _TELL[verdict](
                 DEAD_RELU,
-                f"{round(share * units)} of its {units} units ({share:.0%}) are 0 for all of {now.rows} training rows, "
-                f"at step {now.step}{_alike(len(lost), len(now.dead), 'relu layers')}",
+                f"{round(share * units[where])} of its {units[where]} units ({share:.0%}) are 0 for all of {now.rows} "
+                f"training rows, at step {now.step}{_alike(len(lost), len(now.dead), 'relu layers')}",
                 where=where,
                 value=share,
                 threshold=DEAD[verdict],
@@ -243,10 +243,11 @@ class Health:
                 )
 
     def _unchanged(self, now: Sample) -> _Found:
-        if now.step < UNCHANGED_AFTER or not self._learning(now):
+        if now.step < UNCHANGED_AFTER:
             return
         unchanged = [name for name in now.unchanged if all(name in sample.unchanged for sample in self.samples)]
-        if unchanged:
+        nothing_to_do = len(unchanged) == len(now.mean_grad) and not self._learning(now)
+        if unchanged and not nothing_to_do:
             yield UNCHANGED_WEIGHTS.warn(
                 f"it is to be trained, and after {now.step} steps holds the bits it began with"
                 f"{_alike(len(unchanged), len(now.mean_grad), 'tensors')}",

@@ -51,6 +51,7 @@ def draw(figures: Mapping[str, Any]) -> bytes:
             _mark(axes, bound, f"{verdict}s")
     _mark(panels[1], 1e-3, "healthy")
     panels[-1].set_xscale("log")
+    panels[-1].set_xlim(left=0.8, right=None if samples else 10)  # a training may end before its first look
     panels[-1].xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
     panels[-1].set_xlabel("step")
     picture = BytesIO()
