@@ -68,7 +68,7 @@ def prepare(
     rows = split_rows(table, split, None if classes is None or y.ndim == 2 else y, classes or (), seed)
 
     x, encoder, notes = _encoded(table, rows["train"])
-    affine = (NoScaling() if table.tokens is not None else scaling).fit(x, rows["train"])
+    affine = (NoScaling() if table.tokens is not None else scaling).fit(*_instances(x, table, rows["train"]))
     if encoder is not None:
         affine = affine.except_where(encoder.is_onehot)
     y_affine = None
@@ -127,6 +127,17 @@ def _large(y: Array) -> str | None:
         f"the target has mean {mean[k]:,.1f} and spread {spread[k]:,.1f}: "
         f"data.target_scaling: standard helps a network learn it."
     )
+
+
+def _instances(x: Array, table: Table, rows: Array) -> tuple[Array, Array]:
+    """Return what scaling counts as a row, and which of them train: of sequences, every step that is there."""
+    if not table.sequence:
+        return x, rows
+    steps = x.shape[1]
+    places = rows[:, None] * steps + np.arange(steps)
+    if table.lengths is not None:
+        places = places[np.arange(steps) < table.lengths[rows][:, None]]
+    return x.reshape(-1, x.shape[2]), places.ravel()
 
 
 def _encoded(table: Table, train: Array) -> tuple[Array, ColumnEncoder | None, tuple[str, ...]]:

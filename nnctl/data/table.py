@@ -78,6 +78,9 @@ class Table:
         filled up to the longest with zeros.
     tokens : tuple of str or None
         What the numbers of x stand for, where they are tokens, (N, T), and no quantities.
+    sequence : bool
+        Whether x (N, T, D) holds sequences of quantities, so that a feature means the same at every step, and is scaled
+        alike.
     """
 
     x: Array | pl.DataFrame
@@ -92,6 +95,7 @@ class Table:
     dropped: tuple[str, ...] = ()
     lengths: Array | None = None
     tokens: tuple[str, ...] | None = None
+    sequence: bool = False
 
     def __len__(self) -> int:
         return len(self.x)
