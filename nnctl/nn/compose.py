@@ -82,6 +82,14 @@ class Sequential(Chain, name="sequential"):
         """Return the composite with ``outputs`` settled in every part."""
         return self.model_copy(update={"layers": tuple(layer.with_outputs(outputs) for layer in self.layers)})
 
+    def with_vocabulary(self, size: int) -> Self:
+        """Return the composite with ``vocabulary`` settled in every part."""
+        return self.model_copy(update={"layers": tuple(layer.with_vocabulary(size) for layer in self.layers)})
+
+    def vocabulary(self) -> int | None:
+        """Return how many tokens the first layer takes, where it takes tokens."""
+        return self.layers[0].vocabulary()
+
     def chained(self, shape: Shape) -> tuple[tuple[Part, ...], Shape]:
         """Return the layers as parts; an error leads to the layer as it is written."""
         try:

@@ -289,6 +289,14 @@ class Layer(Component, family="layer"):
         """Return this layer with ``outputs`` replaced by the width that the data asks for."""
         return self
 
+    def with_vocabulary(self, size: int) -> Self:  # noqa: ARG002 - for the layers that can say `vocabulary`
+        """Return this layer with ``vocabulary`` replaced by the number of tokens in the data."""
+        return self
+
+    def vocabulary(self) -> int | None:
+        """Return how many tokens it takes, whole numbers from 0 on that name things; None for inputs that measure."""
+        return None
+
     @abstractmethod
     def out_shape(self, shape: Shape) -> Shape:
         """Return the output shape for inputs of `shape`, both without the batch axis.

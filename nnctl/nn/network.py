@@ -124,7 +124,7 @@ class Replica:
         g = Views(**{name: self._g[f"{path}.{name}"] for name, param in wanted.items() if param.trainable})
         parts: list[Bound] = []
         for part in layer.parts(shape):
-            read = need_dx or any(_trains(earlier) for earlier in parts)
+            read = need_dx or bool(vars(g)) or any(_trains(earlier) for earlier in parts)
             parts.append(self._bind(part.layer, part.shape, f"{path}/{part.label}".lstrip("/"), read))
         return Bound(layer, p, g, Context(path, self.network.dtype, self.now, tuple(parts), need_dx))
 
