@@ -21,7 +21,7 @@ from nnctl.nn.windows import Windows, blocks
 
 __all__ = ["back_to_input", "back_to_kernel", "correlate", "gradients", "pixel_sums"]
 
-BLOCK = 2**17
+BLOCK = 2**19
 """Numbers in the columns of one block."""
 
 _SHORT = 16
@@ -54,20 +54,20 @@ def gradients(x: Float, W: Float, dW: Float, dy: Float, windows: Windows, ctx: C
     if turned is None:
         back_to_kernel(x, dW, dy, windows, ctx)
         return back_to_input(W, dy, windows, x.shape, ctx) if ctx.need_dx else None
-    # One set of columns, those of dy, serves both: times the kernel turned by half a circle they are dx, and x' times
-    # them is dW, turned.
+    # One set of columns, those of dy, serves both: times the kernel turned by half a circle they are dx, and their
+    # transpose times x is dW, turned.
     groups = x.shape[3] // W.shape[2]
     kernel = _stack(_parted(W, groups)[::-1, ::-1].transpose(0, 1, 4, 3, 2), "turned", ctx)
-    total = ctx.out("total", (groups, W.shape[2], kernel.shape[1]))
+    total = ctx.out("total", (groups, kernel.shape[1], W.shape[2]))
     part = ctx.out("part", total.shape)
     dx = ctx.out("dx", x.shape)
     total.fill(0)
     for images, rows, columns in _columns(dy, turned, groups, ctx):
         _into_pixels(columns, kernel, dx[images, rows], ctx)
         seen = _grouped(x[images, rows], groups, ctx)
-        np.add(total, np.matmul(seen.transpose(0, 2, 1), columns, out=part), out=total)
-    by_tap = total.reshape(groups, W.shape[2], *W.shape[:2], -1)[:, :, ::-1, ::-1]
-    np.copyto(_parted(dW, groups), by_tap.transpose(2, 3, 1, 0, 4))
+        np.add(total, np.matmul(columns.transpose(0, 2, 1), seen, out=part), out=total)
+    turned_back = total.reshape(groups, *W.shape[:2], -1, W.shape[2])[:, ::-1, ::-1]
+    np.copyto(_parted(dW, groups), turned_back.transpose(1, 2, 4, 0, 3))
     return dx
 
 

@@ -24,7 +24,7 @@ from nnctl.nn.windows import (
 
 __all__ = ["AvgPool", "GlobalAvgPool", "GlobalMaxPool", "MaxPool"]
 
-BLOCK = 2**15
+BLOCK = 2**16
 """Numbers of the input in one block of images."""
 
 
@@ -306,7 +306,7 @@ class GlobalMaxPool(Global, name="global_max_pool"):
         positions = source.reshape(len(x), -1, x.shape[-1])
         first = ctx.out("first", (len(x), x.shape[-1]), np.intp)
         y = np.max(positions, axis=1, out=ctx.out("y", first.shape))
-        for images in _blocks(x):  # argmax makes a copy of what it reads
+        for images in _blocks(x, BLOCK // 4):  # argmax makes a copy of what it reads
             np.argmax(positions[images], axis=1, out=first[images])
         ctx.saved = x.shape, first, mask
         if mask is not None:
@@ -341,9 +341,9 @@ def as_images(x: Float) -> Float:
     return x[:, :, None] if x.ndim == 3 else x
 
 
-def _blocks(x: Array) -> Iterator[slice]:
+def _blocks(x: Array, most: int = BLOCK) -> Iterator[slice]:
     """Yield slices of whole samples, few enough to stay in the cache."""
-    together = max(1, BLOCK // x[0].size)
+    together = max(1, most // x[0].size)
     for start in range(0, len(x), together):
         yield slice(start, min(start + together, len(x)))
 

@@ -5,24 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import reference
+import reference_convolution
 from contract import Rig
 from test_contract import CASES
 
 from nnctl.core.arrays import Shape
 from nnctl.nn.layer import Layer
 
-FORMULAS = [case for case in CASES if case.values[0].name in reference.LAYERS]
+TEXTBOOK = reference.LAYERS | reference_convolution.LAYERS
+FORMULAS = [case for case in CASES if case.values[0].name in TEXTBOOK]
 every_formula = pytest.mark.parametrize(("layer", "shape"), FORMULAS)
 
 
 def test_every_layer_but_dropout_and_the_composites_has_a_textbook_version() -> None:
-    assert set(Layer.members()) - set(reference.LAYERS) == {"dropout", "sequential", "residual", "repeat"}
+    assert set(Layer.members()) - set(TEXTBOOK) == {
+        *("dropout", "spatial_dropout"),
+        *("sequential", "residual", "repeat"),
+    }
 
 
 @every_formula
 def test_a_layer_equals_its_textbook_version(layer: Layer, shape: Shape) -> None:
     rig = Rig(layer, shape)
-    forward, backward = reference.LAYERS[layer.name]
+    forward, backward = TEXTBOOK[layer.name]
     x, dy = rig.x(), rig.dy()
     p = {name.split(".")[-1]: tensor for name, tensor in rig.network.tensors().items()}
     np.testing.assert_allclose(rig.forward(x), forward(layer, p, x), rtol=1e-12, atol=1e-12)
