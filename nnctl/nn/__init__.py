@@ -8,6 +8,7 @@ from nnctl.nn import (  # noqa: F401 - importing a family registers it
     conv,
     dense,
     dropout,
+    embedding,
     gelu,
     glu,
     group_norm,
@@ -15,6 +16,7 @@ from nnctl.nn import (  # noqa: F401 - importing a family registers it
     initializers,
     lstm,
     norm,
+    parallel,
     pool,
     position,
     rectifiers,
@@ -22,4 +24,5 @@ from nnctl.nn import (  # noqa: F401 - importing a family registers it
     rnn,
     shape,
     transformer,
+    weight_norm,
 )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Annotated, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import Field
 
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import Items, PositiveInt
-from nnctl.nn.layer import Context, Layer, Part, ShapeError, Views
+from nnctl.nn.dense import Dense
+from nnctl.nn.layer import Bound, Context, Layer, Part, ShapeError, Views
 
-__all__ = ["Chain", "Repeat", "Residual", "Sequential", "chain"]
+__all__ = ["Chain", "Repeat", "Residual", "Sequential", "back_through", "chain", "through"]
 
 
 def chain(layers: Sequence[Layer], shape: Shape) -> tuple[tuple[Part, ...], Shape]:
@@ -35,6 +36,23 @@ def chain(layers: Sequence[Layer], shape: Shape) -> tuple[tuple[Part, ...], Shap
     return tuple(found), shape
 
 
+def through(parts: Sequence[Bound], x: Float) -> Float:
+    """Return what the last of the layers makes of `x`."""
+    for part in parts:
+        x = part.forward(x)
+    return x
+
+
+def back_through(parts: Sequence[Bound], dy: Float) -> Float | None:
+    """Return dx, or None once a layer says that nothing before it needs a gradient."""
+    for part in reversed(parts):
+        dx = part.backward(dy)
+        if dx is None:
+            return None
+        dy = dx
+    return dy
+
+
 class Chain(Layer):
     """Layers one after another, such as an input of some shape asks for."""
 
@@ -52,18 +70,11 @@ class Chain(Layer):
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return the output of the last layer."""
-        for part in ctx.parts:
-            x = part.forward(x)
-        return x
+        return through(ctx.parts, x)
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:  # noqa: ARG002
         """Return dx, or None once a layer says that nothing before it needs a gradient."""
-        for part in reversed(ctx.parts):
-            dx = part.backward(dy)
-            if dx is None:
-                return None
-            dy = dx
-        return dy
+        return back_through(ctx.parts, dy)
 
 
 class Sequential(Chain, name="sequential"):
@@ -124,31 +135,85 @@ class Repeat(Sequential, name="repeat"):
 class Residual(Sequential, name="residual"):
     """Add the input to what the layers make of it, so that a gradient always finds a way past them.
 
-    forward:   y = x + F(x)
-    backward:  dx = dy + J_F' dy
+    forward:   y = x + F(x);  with a projection  y = S(x) W + F(x), where S takes every s-th position
+    backward:  dx = dy + J_F' dy;  with a projection  dW = S(x)' dy,  dx = S'(dy W') + J_F' dy
 
-    Shapes: x, y (B, ...); F must return the shape it takes.
+    Shapes: x (B, ..., D), y as F returns it; W (D, D_out), without a bias. F must return the shape it takes, or with
+    `projection` the same number of axes and ceil(n / s) of n positions, for some s along each axis.
 
-    Source: He, Zhang, Ren and Sun (2016), "Deep residual learning for image recognition", eq. 1, arXiv:1512.03385.
+    Source: He, Zhang, Ren and Sun (2016), "Deep residual learning for image recognition", eq. 1 and 2 and section 3.3,
+    option B, arXiv:1512.03385.
     """
 
+    projection: bool = False
+    """Whether the input goes through a matrix of weights where its shape is not that of the layers' output: for images
+    a convolution with a kernel of 1 and the stride that it takes."""
+
+    field_synonyms: ClassVar[Mapping[str, str]] = {"downsample": "projection", "shortcut": "projection"}
+
+    def parts(self, shape: Shape) -> tuple[Part, ...]:
+        """Return the projection, where there is one, and the layers."""
+        layers, inner = self.chained(shape)
+        if inner == shape:
+            return layers
+        return (Part("projection", Dense(units=inner[-1], bias=False), (*inner[:-1], shape[-1])), *layers)
+
     def out_shape(self, shape: Shape) -> Shape:
-        """Return the shape unchanged, if the layers do."""
+        """Return the shape that leaves the layers, if the input can be added to it."""
         inner = super().out_shape(shape)
-        if inner != shape:
-            raise ShapeError(f"residual adds its input {shape} to its layers' output {inner}: the two must be alike.")
-        return shape
+        if inner != shape and not self.projection:
+            raise ShapeError(
+                f"residual adds its input {shape} to its layers' output {inner}: the two must be alike. "
+                f"With 'projection: true' the input is brought to the shape of the output."
+            )
+        if inner != shape and not (shape and len(inner) == len(shape) and _strides(shape, inner)):
+            raise ShapeError(
+                f"residual: no projection leads from its input {shape} to its layers' output {inner}: apart from the "
+                f"last axis it can only take every second, third ... position."
+            )
+        return inner
 
-    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return x + F(x)."""
-        y = ctx.out("y", x.shape)
-        return np.add(x, super().forward(p, x, ctx), out=y)
+        projection, layers = self._divided(ctx)
+        inner = through(layers, x)
+        shortcut = x
+        if projection:
+            taken = ctx.saved = _every(_strides(x.shape[1:], inner.shape[1:]))
+            if inner.shape[:-1] != x.shape[:-1]:
+                shortcut = ctx.out("taken", x[taken].shape)
+                np.copyto(shortcut, x[taken])
+            shortcut = through(projection, shortcut)
+        return np.add(shortcut, inner, out=ctx.out("y", inner.shape))
 
-    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:  # noqa: ARG002
         """Return dy + J_F' dy; the layers get a copy of dy, since they may destroy it."""
+        projection, layers = self._divided(ctx)
         copy = ctx.out("dy", dy.shape)
         np.copyto(copy, dy)
-        through = super().backward(p, g, copy, ctx)
-        if not ctx.need_dx or through is None:
-            return dy if ctx.need_dx else None
-        return np.add(dy, through, out=dy)
+        dx = back_through(layers, copy)
+        shortcut = back_through(projection, dy)
+        if not ctx.need_dx or dx is None or shortcut is None:
+            return None
+        if not projection:
+            return np.add(shortcut, dx, out=shortcut)
+        taken = dx[ctx.saved]
+        np.add(taken, shortcut, out=taken)
+        return dx
+
+    def _divided(self, ctx: Context) -> tuple[tuple[Bound, ...], tuple[Bound, ...]]:
+        """Return the projection, none or one, and the layers."""
+        first = len(ctx.parts) - len(self.layers)
+        return ctx.parts[:first], ctx.parts[first:]
+
+
+def _strides(shape: Shape, inner: Shape) -> Shape:
+    """Return how many steps apart the positions are that are taken along each axis; () if none fit."""
+    strides = tuple(-(-n // max(m, 1)) for n, m in zip(shape[:-1], inner[:-1], strict=True))
+    fits = all(-(-n // max(s, 1)) == m for n, m, s in zip(shape, inner, strides, strict=False))
+    return (*strides, 1) if fits else ()
+
+
+def _every(strides: Shape) -> tuple[slice, ...]:
+    """Return the index of every s-th position, the batch axis in front."""
+    return (slice(None), *(slice(None, None, s) for s in strides))

@@ -64,9 +64,10 @@ class Param:
     Parameters
     ----------
     shape : tuple of int
-    role : {"kernel", "bias", "scale"}
+    role : {"kernel", "direction", "bias", "scale"}
         Kernels have weight decay, L1, L2 and the network's `init`; biases have its `bias_init`. Scales and shifts of
-        normalization have neither decay nor the network's init, and must bring their own.
+        normalization have neither decay nor the network's init, and must bring their own. A direction is drawn as a
+        kernel, but has no decay: its length does not matter.
     init : Initializer or None
         None takes the network's default for the role.
     fans : (int, int) or None
@@ -76,7 +77,7 @@ class Param:
     """
 
     shape: Shape
-    role: Literal["kernel", "bias", "scale"] = "kernel"
+    role: Literal["kernel", "direction", "bias", "scale"] = "kernel"
     init: Initializer | None = None
     fans: tuple[int, int] | None = None
     trainable: bool = True
@@ -85,6 +86,11 @@ class Param:
     def size(self) -> int:
         """Number of values."""
         return prod(self.shape)
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether inputs are multiplied by it: a kernel, or the direction of one."""
+        return self.role in {"kernel", "direction"}
 
     @property
     def decayed(self) -> bool:
@@ -256,6 +262,12 @@ class Layer(Component, family="layer"):
         "identity": "linear",
         "logistic": "sigmoid",
         "skip": "residual",
+        "concat": "parallel",
+        "concatenate": "parallel",
+        "inception": "parallel",
+        "branches": "parallel",
+        "weightnorm": "weight_norm",
+        "weight_normalization": "weight_norm",
     }
 
     sharded: ClassVar[bool] = False
@@ -267,7 +279,7 @@ class Layer(Component, family="layer"):
         Two for every weight of a kernel at every position; layers of which that is not true say their own. Composites
         leave out their parts.
         """
-        return 2 * prod(shape[:-1]) * sum(param.size for param in self.params(shape).values() if param.decayed)
+        return 2 * prod(shape[:-1]) * sum(param.size for param in self.params(shape).values() if param.multiplies)
 
     def kept(self, shape: Shape) -> int:  # noqa: ARG002 - most layers keep their input or their output and no more
         """Return how many numbers it holds for one sample beside its output and the gradient of its input.
@@ -280,6 +292,9 @@ class Layer(Component, family="layer"):
     def params(self, shape: Shape) -> dict[str, Param]:  # noqa: ARG002 - most layers depend on it
         """Return the parameters for inputs of `shape`, by the name they have in ``p`` and ``g``."""
         return {}
+
+    def settle(self, p: Views) -> None:
+        """Set the parameters that start from what others were drawn as; called once all of them are drawn."""
 
     def parts(self, shape: Shape) -> tuple[Part, ...]:  # noqa: ARG002 - composites depend on it
         """Return the layers this one is made of, each with the shape of its own input; most have none."""

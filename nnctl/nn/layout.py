@@ -147,10 +147,10 @@ class Layout:
                 start += param.size
 
     def _init_for(self, rows: Sequence[Row], i: int, param: Param) -> Initializer:
-        init = param.init or (self.init if param.role == "kernel" else self.bias_init)
+        init = param.init or (self.init if param.multiplies else self.bias_init)
         if not isinstance(init, Auto):
             return init
-        return _suited_to(rows[i + 1 :]) if param.role == "kernel" else Zeros()
+        return _suited_to(rows[i + 1 :]) if param.multiplies else Zeros()
 
 
 def _walk(layer: Layer, shape: Shape, path: str, depth: int) -> Iterator[Row]:

@@ -36,12 +36,15 @@ class Network:
         self._inference: Replica | None = None
 
     def initialize(self) -> None:
-        """Draw the initial weights, each tensor from a stream of its own."""
+        """Draw the initial weights, each tensor from a stream of its own; then what follows from them."""
         views = self.tensors()
         for slot in self.layout.slots:
             shape = slot.param.shape
             fan_in, fan_out = slot.param.fans or (shape[0], shape[-1])
             views[slot.name][...] = slot.init.sample(stream(self.seed, f"init/{slot.name}"), shape, fan_in, fan_out)
+        for row in self.layout.rows:
+            wanted = row.layer.params(row.in_shape)
+            row.layer.settle(Views(**{name: views[f"{row.path}.{name}"] for name in wanted}))
 
     def tensors(self, vector: Float | None = None) -> dict[str, Array]:
         """Return every parameter and statistic by name, as views; with `vector`, the trained ones in its memory."""

@@ -45,7 +45,9 @@ class RmsNorm(Normalization, name="rms_norm"):
         np.divide(1, r, out=r)
         np.multiply(x, r, out=normal)
         ctx.saved = normal, r
-        return np.multiply(normal, p.gamma, out=ctx.out("y", x.shape))
+        y = ctx.out("y", x.shape)
+        np.multiply(normal, p.gamma, out=y)
+        return y
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
         """Fill dγ; return dx, in the memory of dy."""
@@ -59,4 +61,5 @@ class RmsNorm(Normalization, name="rms_norm"):
         np.vecdot(dy, normal, out=slant[..., 0])
         np.divide(slant, dy.shape[-1], out=slant)
         np.subtract(dy, np.multiply(normal, slant, out=product), out=dy)
-        return np.multiply(dy, r, out=dy)
+        np.multiply(dy, r, out=dy)
+        return dy

@@ -77,6 +77,11 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
     ],
     "dropout": [("dropout", FLAT), ({"dropout": 0.2}, SEQUENCE), ({"dropout": 0.0}, FLAT), ({"dropout": 0.9}, (1,))],
     "elu": [("elu", FLAT), ({"elu": 0.3}, SEQUENCE), ({"elu": 2.0}, (1,))],
+    "embedding": [
+        ({"embedding": {"width": 3, "size": 5}}, (4,)),
+        ({"embedding": {"width": 2, "size": 3, "padding": 0}}, (2, 3)),
+        ({"embedding": {"width": 1, "size": 1}}, (1,)),
+    ],
     "flatten": [("flatten", FLAT), ("flatten", SEQUENCE), ("flatten", IMAGE)],
     "gelu": [("gelu", FLAT), ("gelu", IMAGE), ({"gelu": "erf"}, FLAT), ({"gelu": "erf"}, SEQUENCE)],
     "global_avg_pool": [("global_avg_pool", IMAGE), ("global_avg_pool", (7, 4))],
@@ -113,6 +118,11 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
         ({"lstm": {"units": 2, "bidirectional": "sum", "returns": "mean", "forget_bias": 0.0}}, (1, 3)),
     ],
     "position": [("position", SEQUENCE), ("position", (5, 3)), ({"position": "learned"}, SEQUENCE)],
+    "parallel": [
+        ({"parallel": [{"dense": 3}, {"dense": 2}]}, FLAT),
+        ({"parallel": ["linear", {"sequential": [{"dense": 3}, "batch_norm", "tanh"]}, "dropout"]}, SEQUENCE),
+        ({"parallel": {"layers": [{"dense": 4}, "linear", {"residual": ["selu"]}], "merge": "sum"}}, IMAGE),
+    ],
     "prelu": [("prelu", FLAT), ({"prelu": {"shared": True}}, SEQUENCE), ("prelu", IMAGE), ("prelu", (1,))],
     "relu": [("relu", FLAT), ("relu", IMAGE), ("relu", (1,))],
     "repeat": [
@@ -125,6 +135,11 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
         ({"residual": ["linear"]}, FLAT),
         ({"residual": [{"residual": ["linear", "dropout"]}, "linear"]}, SEQUENCE),
         ({"residual": ["batch_norm", "prelu"]}, SEQUENCE),
+        ({"residual": {"layers": [{"dense": 3}, "tanh"], "projection": True}}, SEQUENCE),
+        (
+            {"residual": {"layers": [{"conv2d": {"channels": 3, "stride": 2, "padding": "same"}}], "projection": True}},
+            (5, 6, 2),
+        ),
         ({"residual": ["linear"]}, FLAT),
     ],
     "rnn": [
@@ -148,11 +163,22 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
     "swiglu": [("swiglu", FLAT), ("swiglu", SEQUENCE), ("swiglu", (2,))],
     "swish": [("swish", FLAT), ({"swish": 2.0}, SEQUENCE)],
     "tanh": [("tanh", FLAT), ("tanh", SEQUENCE)],
+    "tied_embedding": [
+        ({"tied_embedding": {"width": 3, "size": 5, "layers": [{"dense": 4}, "tanh", {"dense": 3}]}}, (4,)),
+        ({"tied_embedding": {"width": 2, "size": 4, "padding": 1, "layers": ["position", {"attention": 1}]}}, (3,)),
+    ],
     "transformer_block": [
         ({"transformer_block": 2}, SEQUENCE),
         ({"transformer_block": {"heads": 2, "ff": 5, "activation": "swiglu", "causal": True}}, SEQUENCE),
         ({"transformer_block": {"heads": 1, "ff": 3, "activation": "relu", "placement": "post"}}, SEQUENCE),
         ({"transformer_block": {"heads": 2, "ff": 5, "dropout": 0.2, "rotary": True}}, SEQUENCE),
+    ],
+    "weight_norm": [
+        ({"weight_norm": [{"dense": 3}]}, FLAT),
+        ({"weight_norm": [{"conv2d": 3}, "tanh", {"dense": {"units": 2, "bias": False}}]}, (4, 3, 2)),
+        ({"weight_norm": [{"residual": [{"dense": 4}, "batch_norm"]}]}, SEQUENCE),
+        ({"weight_norm": [{"lstm": {"units": 2, "bidirectional": "concat"}}]}, SEQUENCE),
+        ({"weight_norm": [{"attention": 2}, {"transformer_block": 2}]}, SEQUENCE),
     ],
 }
 """A few spellings of each layer, with shapes that it takes."""
