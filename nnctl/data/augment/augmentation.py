@@ -1,0 +1,206 @@
+"""Augmentation: the family of all that changes training rows on their way to the network.
+
+Rows are changed as they are drawn: the data stay as they are, and no other part is touched. What is changed are the
+network's inputs, after scaling. The numbers that decide about a row depend on the seed, the place in the list of
+augmentations, the epoch and the row alone, so that neither the order of the batches, nor their size, nor an
+interruption changes what becomes of a row.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, ClassVar, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from nnctl.core.arrays import Array, Float, Shape
+from nnctl.core.component import Component
+from nnctl.core.random import words
+from nnctl.data.dataset import Prepared
+from nnctl.data.pictures import picture_shape
+from nnctl.data.scaling import Affine
+
+__all__ = ["Augmentation", "Chance", "Inputs", "Mixing", "Pairs", "Probability", "beta"]
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, eq=False)
+class Chance:
+    """The random numbers of some rows, the same ones whenever they are asked for.
+
+    Parameters
+    ----------
+    seed : int
+    purpose : str
+        Which augmentation they are for.
+    epoch : int
+    rows : int array (B,)
+        Where the rows stand in the source.
+    """
+
+    seed: int
+    purpose: str
+    epoch: int
+    rows: Array
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def uniform(self, count: int) -> Float:
+        """Return numbers between 0 and 1, neither of which occurs; float64 (B, count)."""
+        return (words(self.seed, self.purpose, self.epoch, self.rows, count) + 0.5) / 2**32
+
+    def normal(self, count: int) -> Float:
+        """Return numbers of the standard normal distribution, (B, count); those of Box and Muller (1958)."""
+        u = self.uniform(count + count % 2).astype(np.float32)
+        radius = np.sqrt(-2 * np.log(u[:, ::2]))
+        angle = np.float32(2 * np.pi) * u[:, 1::2]
+        return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, :count]
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What an augmentation needs to know of the network's inputs.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one row.
+    picture : tuple of int or None
+        Height, width and channels of a row that is a picture.
+    scaling : Affine
+        What made the inputs of the source's values.
+    is_category : bool array (D,) or None
+        Which features are 0 or 1 because they stand for a category.
+    is_token : bool
+        Whether a row is a sequence of tokens, which are names and not quantities.
+    varies : bool
+        Whether rows have different lengths.
+    """
+
+    shape: Shape
+    picture: Shape | None
+    scaling: Affine
+    is_category: Array | None = None
+    is_token: bool = False
+    varies: bool = False
+
+    @classmethod
+    def of(cls, data: Prepared) -> Inputs:
+        """Return what a data set's inputs are."""
+        pre, train = data.preprocessing, data.train
+        shape = data.input_shape
+        return cls(
+            shape,
+            picture_shape(shape, data.features),
+            pre.scaling,
+            None if pre.encoder is None else pre.encoder.is_onehot,
+            is_token=train.x.dtype.kind in "iu",
+            varies=train.lengths is not None,
+        )
+
+    @cached_property
+    def of_pixels(self) -> Affine:
+        """The scaling, with a center and a scale for every pixel and channel (H, W, C)."""
+        assert self.picture is not None
+        spread = self.scaling.spread(self.shape)
+        return Affine(spread.center.reshape(self.picture), spread.scale.reshape(self.picture))
+
+    @property
+    def pixels_are_alike(self) -> bool:
+        """Whether every pixel is scaled as every other, so that one can take the place of another."""
+        return all(bool((part == part[:1, :1]).all()) for part in (self.of_pixels.center, self.of_pixels.scale))
+
+    @cached_property
+    def black(self) -> Float:
+        """What 0 became by scaling, for every channel (C,)."""
+        affine = self.of_pixels
+        return np.asarray(-affine.center[0, 0] / affine.scale[0, 0])
+
+
+class Augmentation(Component, family="augmentation"):
+    """A change of training rows on their way to the network."""
+
+    synonyms: ClassVar[Mapping[str, str]] = {
+        "brightness": "color_jitter",
+        "colorjitter": "color_jitter",
+        "colour_jitter": "color_jitter",
+        "contrast": "color_jitter",
+        "crop": "random_crop",
+        "gaussian_noise": "noise",
+        "horizontal_flip": "flip",
+        "random_brightness": "color_jitter",
+        "random_contrast": "color_jitter",
+        "random_erasing": "cutout",
+        "random_flip": "flip",
+        "random_horizontal_flip": "flip",
+        "random_rotation": "rotation",
+        "random_saturation": "color_jitter",
+        "random_vertical_flip": "flip",
+        "rotate": "rotation",
+        "saturation": "color_jitter",
+        "shift": "random_crop",
+        "translation": "random_crop",
+        "vertical_flip": "flip",
+    }
+
+    def refusal(self, inputs: Inputs) -> str | None:
+        """Return why such inputs cannot be changed in this way, or None."""
+        if inputs.is_token:
+            return "changes numbers, and the inputs are tokens, which only stand for something."
+        return None
+
+    def apply(self, x: Float, chance: Chance, inputs: Inputs) -> Float:  # noqa: ARG002 - mixing needs other rows too
+        """Return the rows x (B, ...) changed; x may be overwritten."""
+        raise TypeError(f"{self.name} needs more than the rows themselves.")
+
+
+class Pairs(NamedTuple):
+    """Which row each is mixed with, and how.
+
+    Parameters
+    ----------
+    partner : int array (B,)
+        The other row, by its place in the training part.
+    share : float array (B,)
+        How much of a row is kept, from 0 to 1.
+    box : int array (4, B) or None
+        Top, bottom, left and right end of what the partner gives.
+    """
+
+    partner: Array
+    share: Float
+    box: Array | None = None
+
+
+class Mixing(Augmentation):
+    """A mixture of two training rows and, by the same shares, of their targets.
+
+    The partner of a row is any row of the training part, as what stands before in the list has changed it.
+    """
+
+    def refusal(self, inputs: Inputs) -> str | None:
+        """Refuse tokens, and rows of different lengths."""
+        if inputs.varies:
+            return "mixes two rows place by place, and the rows here have different lengths."
+        return super().refusal(inputs)
+
+    @abstractmethod
+    def pairs(self, chance: Chance, inputs: Inputs, total: int) -> Pairs:
+        """Return what each row is mixed with, out of `total` rows."""
+
+    @abstractmethod
+    def mix(self, x: Float, other: Float, pairs: Pairs, inputs: Inputs) -> Float:
+        """Return the mixtures of the rows x and their partners, both (B, ...); x may be overwritten."""
+
+
+def beta(alpha: float, u: Float) -> Float:
+    """Return draws from Beta(alpha, alpha) for numbers u between 0 and 1, by the inverse of its distribution."""
+    from scipy.special import betaincinv  # type: ignore[import-untyped] # noqa: PLC0415 - only needed here
+
+    return np.asarray(betaincinv(alpha, alpha, u))
