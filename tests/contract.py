@@ -39,7 +39,10 @@ class Rig:
         self.grad = self.replica.grad
 
     def x(self, batch: int = BATCH) -> Float:
-        """Return inputs that keep away from the kinks at zero."""
+        """Return inputs that keep away from the kinks at zero, or tokens."""
+        tokens = self.layer.vocabulary()
+        if tokens is not None:
+            return np.random.default_rng(2).integers(0, tokens, (batch, *self.shape)).astype(self.dtype)
         z = np.random.default_rng(2).normal(size=(batch, *self.shape))
         return (z + 0.05 * np.sign(z)).astype(self.dtype)
 

@@ -159,7 +159,8 @@ def layer_alone(layer: Layer, shape: Shape, theta: Mapping[str, Array] | None = 
     for name, tensor in network.tensors().items():
         if theta is not None:
             tensor[...] = theta[name.removeprefix(f"0.{layer.name}")]
-    x = stream(1, "gradcheck/x").normal(size=(rows, *shape))
+    rng, tokens = stream(1, "gradcheck/x"), layer.vocabulary()
+    x = rng.normal(size=(rows, *shape)) if tokens is None else rng.integers(0, tokens, (rows, *shape)).astype(float)
     passes = _Passes(network, x)
     dy = stream(2, "gradcheck/dy").normal(size=(rows, *layer.out_shape(shape)))
 
