@@ -55,8 +55,8 @@ def gradcheck_experiment(experiment: Experiment, tell: Tell = silent) -> Report:
     exact = experiment.variant(training=experiment.spec.training.model_copy(update={"dtype": "float64"}))
     learner = exact.learner()
     examples = exact.examples(exact.data.train)
-    rows = exact.batches(examples).order(0)[:ROWS]
-    x, t, w = examples.x[rows], examples.t[rows], None if examples.w is None else examples.w[rows]
+    batches = exact.batches(examples)
+    x, t, w = batches.rows_of(batches.order(0)[:ROWS], epoch=0)  # one draw of the augmentation, for good
     tensors = 1 + sum(slot.param.trainable for slot in exact.layout.slots)
     done = 0
 

@@ -62,6 +62,8 @@ class Loss(Component, family="loss"):
     """What it is for."""
     output: ClassVar[str | None] = None
     """The activation that it brings with it: ``softmax``, ``sigmoid`` or None."""
+    takes_mixtures: ClassVar[bool] = False
+    """Whether a target may be a mixture of those of two rows."""
 
     @abstractmethod
     def outputs(self, classes: int | None, targets: int) -> int:
@@ -167,6 +169,7 @@ class Regression(Loss):
     """A loss of the residual r = z - t, averaged over the D outputs as well as over the rows."""
 
     task = "regression"
+    takes_mixtures = True
 
     def outputs(self, classes: int | None, targets: int) -> int:  # noqa: ARG002
         """Return the number of target columns."""

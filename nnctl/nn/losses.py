@@ -114,6 +114,7 @@ class CrossEntropy(Classification, name="cross_entropy"):
     as they are."""
 
     output = "softmax"
+    takes_mixtures = True
 
     def _scores(self, classes: int) -> int:
         return classes
@@ -180,6 +181,7 @@ class BinaryCrossEntropy(Classification, name="binary_cross_entropy"):
     are."""
 
     output = "sigmoid"
+    takes_mixtures = True
 
     def _scores(self, classes: int) -> int:
         if classes > 2:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nnctl.core.component import Items, NonNegative, PositiveInt, Schema
+from nnctl.data.augment import Augmentation
 from nnctl.data.scaling import NoScaling, Scaling, Standard
 from nnctl.data.sources import Source
 from nnctl.data.splits import SplitPlan
@@ -44,8 +45,14 @@ class Data(Schema):
     """How the inputs are scaled; learned from the training part."""
     target_scaling: Scaling = Field(default_factory=NoScaling)
     """How the targets of a regression are scaled while training; metrics and predictions are in their own units."""
+    augment: Items[Augmentation] = ()
+    """How the rows of the training part are changed on their way to the network, every time in another way."""
 
     field_synonyms: ClassVar[Mapping[str, str]] = {
+        "augmentation": "augment",
+        "augmentations": "augment",
+        "transforms": "augment",
+        "transform": "augment",
         "dataset": "source",
         "name": "source",
         "splits": "split",

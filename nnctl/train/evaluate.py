@@ -149,6 +149,12 @@ class Judge:
                 }
         return found
 
+    def truth(self, t: Float) -> Array:
+        """Return what targets say that are mixtures: the class with the largest share, or values in their units."""
+        if self.loss.task == "regression":
+            return self.units(t)
+        return t.argmax(axis=1) if t.shape[1] > 1 else (t[:, 0] > 0.5).astype(np.intp)
+
     def predictions(self, z: Float) -> Float:
         """Return what the network says: probabilities or scores, or values in the target's units."""
         prediction = self.loss.predict(z)

@@ -269,7 +269,7 @@ def _of_rows(training: Training) -> dict[str, float]:
     order = batches.order(progress.epoch)[:rows]
     seen = Examples(
         train.x,
-        train.y[order],
+        training.judge.truth(t[:rows]) if batches.mixes else train.y[order],
         t[:rows],
         None if w is None else w[:rows],
         None if train.sample_weight is None else train.sample_weight[order],
