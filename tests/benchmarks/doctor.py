@@ -1,8 +1,18 @@
 """How often the doctor names a planted fault first, and how often it finds fault with a healthy spec.
 
 ``python tests/benchmarks/doctor.py`` runs `nnctl doctor` on every spec under ``tests/checks/specs`` and prints, for
-each, what was planted, what was named first, whether that is right, and the seconds; then the shares.
-``--only NAME`` runs those whose name contains it, ``--json FILE`` keeps the figures.
+each, what was planted, what was named first, whether that is right, and the seconds; then the shares:
+
+    planted faults named first          83 of 83 (100.0%)
+    healthy specs without alarm         20 of 20 (100.0%)
+    fresh faults named first            27 of 28 (96.4%)
+    fresh healthy specs without alarm   10 of 10 (100.0%)
+    faults that lint alone names first  85 of 111
+
+The first two lines are no test of the doctor on specs that it does not know: order and thresholds of its rules were
+changed after its first run over them, in which it named 74 of 82. The fresh specs were written when that was done, and
+nothing was tuned on them. Lint needs no data for most faults; the others can only be seen in the data or in a
+training. ``--only NAME`` runs the specs whose name contains it, ``--json FILE`` keeps the figures.
 """
 
 from __future__ import annotations
@@ -23,6 +33,7 @@ from planted import Planted, lay_out
 from nnctl.checks.doctor import diagnose, diagnose_unusable
 from nnctl.core.errors import DataError
 from nnctl.experiment.assembly import Experiment, set_blas_threads
+from nnctl.spec.lint.advice import lint
 from nnctl.spec.load import load_spec
 
 __all__ = ["examined"]
@@ -38,7 +49,7 @@ def examined(planted: Planted) -> dict[str, Any]:
         report = diagnose(experiment)
     except DataError as error:
         report = diagnose_unusable(loaded, error)
-    first = report.first
+    first, advice = report.first, lint(loaded).first
     return {
         "spec": planted.name,
         "planted": list(planted.faults),
@@ -46,6 +57,7 @@ def examined(planted: Planted) -> dict[str, Any]:
         "named": first.rule if first else None,
         "message": first.message if first else "",
         "right": (first.rule in planted.faults) if first and planted.faults else not planted.faults and first is None,
+        "lint": advice is not None and advice.rule in planted.faults,
         "also": [f"{f.verdict} {f.rule}" for f in report.findings if f.verdict != "pass" and f is not first],
         "seconds": time.perf_counter() - started,
         "steps": {step["step"]: step["seconds"] for step in report.figures["steps"]},
@@ -64,6 +76,9 @@ def show(results: Sequence[dict[str, Any]]) -> None:
         if group:
             right = sum(result["right"] for result in group)
             print(f"{name:<36}{right} of {len(group)} ({right / len(group):.1%})")
+    faulty = [result for result in results if result["planted"]]
+    if faulty:
+        print(f"{'faults that lint alone names first':<36}{sum(r['lint'] for r in faulty)} of {len(faulty)}")
     seconds = sorted(result["seconds"] for result in results)
     print(f"{'seconds a spec':<36}median {seconds[len(seconds) // 2]:.1f}, longest {seconds[-1]:.1f}")
 
