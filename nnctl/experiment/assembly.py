@@ -11,9 +11,11 @@ import numpy as np
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.errors import DataError, SpecError
 from nnctl.core.machine import available_memory, cores
+from nnctl.data.augment import Augmenter, Inputs
 from nnctl.data.batches import Batches, is_positionwise
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.prepare import prepare
+from nnctl.experiment.augmenting import refuse_unsuited
 from nnctl.nn.layer import ShapeError
 from nnctl.nn.layout import Layout
 from nnctl.nn.losses import Loss, fuse
@@ -108,6 +110,7 @@ class Experiment:
             base=loaded.base,
         )
         self.loss = self._loss()
+        refuse_unsuited(loaded, self.data, self.loss)
         self.outputs = self._outputs()
         self.layout = self._layout()
         self.batch_rows = self._batch_rows()
@@ -272,7 +275,15 @@ class Experiment:
             shuffle=self.spec.training.shuffle,
             seed=self.spec.seed,
             lengths=train.lengths,
+            augmenter=self._augmenter(train),
         )
+
+    def _augmenter(self, train: Examples) -> Augmenter | None:
+        steps = self.spec.data.augment
+        if not steps:
+            return None
+        inputs, rows = Inputs.of(self.data), self.data.train.rows
+        return Augmenter(steps, inputs, train.x, train.t, train.w, rows, seed=self.spec.seed)
 
     def examples(self, split: Split) -> Examples:
         """Return a split with its targets as the loss wants them."""

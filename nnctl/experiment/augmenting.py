@@ -1,0 +1,40 @@
+"""Whether the augmentations of a spec suit its data and its loss."""
+
+from __future__ import annotations
+
+from nnctl.data.augment.augmentation import Augmentation, Inputs, Mixing
+from nnctl.data.batches import is_positionwise
+from nnctl.data.dataset import Prepared
+from nnctl.nn.losses import Loss
+from nnctl.spec.load import LoadedSpec
+
+__all__ = ["refuse_unsuited"]
+
+
+def refuse_unsuited(loaded: LoadedSpec, data: Prepared, loss: Loss) -> None:
+    """Raise where an augmentation cannot be used with such inputs, targets or loss.
+
+    Raises
+    ------
+    SpecError
+        With the first that cannot.
+    """
+    inputs = Inputs.of(data)
+    for place, step in enumerate(loaded.spec.data.augment):
+        said = step.refusal(inputs) or _unmixable(step, data, loss)
+        if said is not None:
+            raise loaded.error(("data", "augment", place), f"{step.name}: {said}")
+
+
+def _unmixable(step: Augmentation, data: Prepared, loss: Loss) -> str | None:
+    """Return why targets cannot be mixed, where the step would do so, or None."""
+    if not isinstance(step, Mixing):
+        return None
+    if is_positionwise(data.train.y):
+        return "mixes the targets of two rows, and here every position of a sequence has its own."
+    if not loss.takes_mixtures:
+        return (
+            f"mixes the targets of two rows, and {loss.name} knows one class a row. "
+            f"Use cross_entropy, binary_cross_entropy or a regression loss."
+        )
+    return None
