@@ -64,7 +64,7 @@ def gradients(x: Float, W: Float, dW: Float, dy: Float, windows: Windows, ctx: C
     total.fill(0)
     for images, rows, columns in _columns(dy, turned, groups, ctx):
         _into_pixels(columns, kernel, dx[images, rows], ctx)
-        seen = _grouped(x[images, rows], groups, ctx)
+        seen = _grouped(x[images, rows], groups, "grouped", ctx)
         np.add(total, np.matmul(columns.transpose(0, 2, 1), seen, out=part), out=total)
     turned_back = total.reshape(groups, *W.shape[:2], -1, W.shape[2])[:, ::-1, ::-1]
     np.copyto(_parted(dW, groups), turned_back.transpose(1, 2, 4, 0, 3))
@@ -78,7 +78,7 @@ def back_to_kernel(x: Float, dW: Float, dy: Float, windows: Windows, ctx: Contex
     part = ctx.out("part", total.shape)
     total.fill(0)
     for images, rows, columns in _columns(x, windows, groups, ctx):
-        delta = _grouped(dy[images, rows], groups, ctx)
+        delta = _grouped(dy[images, rows], groups, "grouped", ctx)
         np.add(total, np.matmul(columns.transpose(0, 2, 1), delta, out=part), out=total)
     np.copyto(dW.reshape(-1, groups, total.shape[2]), total.transpose(1, 0, 2))
 
@@ -91,7 +91,7 @@ def back_to_input(W: Float, dy: Float, windows: Windows, shape: Shape, ctx: Cont
     counts = windows.counts(size)
     for images, rows in blocks(len(dy), counts[0], counts[1] * W.size // W.shape[3] * groups, BLOCK):
         n = images.stop - images.start
-        delta = _grouped(dy[images, rows], groups, ctx)
+        delta = _grouped(dy[images, rows], groups, "grouped", ctx)
         columns = np.matmul(delta, kernel, out=ctx.out("columns", (groups, delta.shape[1], kernel.shape[2])))
         sent = columns.reshape(groups, n, -1, counts[1], windows.taps, W.shape[2]).transpose(4, 1, 2, 3, 0, 5)
         padded = ctx.out("scattered", (n, *windows.extent(size), groups, W.shape[2]))
@@ -117,7 +117,7 @@ def _columns(x: Float, windows: Windows, groups: int, ctx: Context) -> Iterator[
     cut = list(blocks(len(x), counts[0], counts[1] * windows.taps * x.shape[3], BLOCK))
     if windows.pointwise:
         for images, rows in cut:
-            yield images, rows, _grouped(x[images, rows], groups, ctx)
+            yield images, rows, _grouped(x[images, rows], groups, "columns", ctx)
         return
     padded = ctx.out("padded", (cut[0][0].stop, *windows.extent(size), groups, each))
     padded.fill(0)
@@ -153,12 +153,12 @@ def _stack(parted: Float, name: str, ctx: Context) -> Float:
     return stack.reshape(len(stack), -1, stack.shape[-1])
 
 
-def _grouped(pixels: Float, groups: int, ctx: Context) -> Float:
+def _grouped(pixels: Float, groups: int, name: str, ctx: Context) -> Float:
     """Return pixels (B, H, W, C) as a stack (groups, pixels, C / groups); a view for one group."""
     stack = pixels.reshape(-1, groups, pixels.shape[3] // groups).transpose(1, 0, 2)
     if groups == 1:
         return stack
-    copy = ctx.out("grouped", stack.shape)
+    copy = ctx.out(name, stack.shape)
     np.copyto(copy, stack)
     return copy
 
