@@ -111,8 +111,11 @@ class Layout:
         return rows * sum(prod(row.out_shape) + row.layer.kept(row.in_shape) for row in self.rows[1:])
 
     def largest_product(self, batch: int) -> int:
-        """Return the floating point operations of the layer with the largest matrix products in a forward pass."""
-        return batch * max(row.layer.flop(row.in_shape) for row in self.rows)
+        """Return the floating point operations of the layer with the largest matrix products in a forward pass.
+
+        Layers whose work replicas share are left out: theirs are many small products.
+        """
+        return batch * max((row.layer.flop(row.in_shape) for row in self.rows if not row.layer.sharded), default=0)
 
     def flop(self, batch: int) -> int:
         """Return the floating point operations of all matrix products in a forward pass."""
