@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import contract
@@ -12,6 +14,7 @@ from contract import Rig
 from nnctl.checks.gradients.examples import FLAT, LAYERS, layer_examples
 from nnctl.core.arrays import Float, Shape
 from nnctl.nn.compose import Repeat, Residual, Sequential
+from nnctl.nn.embedding import TiedEmbedding
 from nnctl.nn.layer import Context, Layer, Views
 from nnctl.nn.parallel import Parallel
 from nnctl.nn.weight_norm import WeightNorm
@@ -110,11 +113,12 @@ class Wrecker(Layer):
 
 Wrecker.name = "wrecker"  # so it can be a part, and yet is not registered
 
-WRECKED: dict[str, type[Any]] = {
+WRECKED: dict[str, Callable[..., Layer]] = {
     "parallel": Parallel,
     "repeat": Repeat,
     "residual": Residual,
     "sequential": Sequential,
+    "tied_embedding": partial(TiedEmbedding, width=4, size=3),
     "weight_norm": WeightNorm,
 }
 
@@ -141,7 +145,7 @@ def _holds_layers(layer: Layer) -> bool:
 )
 @pytest.mark.parametrize("check", contract.CONTRACT, ids=lambda check: check.__name__)
 def test_a_composite_with_a_layer_that_wrecks_its_dy_keeps_the_contract(
-    composite: type[Any], parts: list[Any], check: contract.Check
+    composite: Callable[..., Layer], parts: list[Any], check: contract.Check
 ) -> None:
     layers = tuple(Wrecker() if part == "wrecker" else Layer.parse(part) for part in parts)
     check(composite(layers=layers), FLAT)
