@@ -7,6 +7,7 @@ run. A constant feature has nothing to divide by; its scale is 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -18,7 +19,7 @@ from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import Component, Items
 from nnctl.data.table import blocks
 
-__all__ = ["Affine", "MinMax", "NoScaling", "Pixels", "Robust", "Scaling", "Standard"]
+__all__ = ["Affine", "Channels", "MinMax", "NoScaling", "Pixels", "Robust", "Scaling", "Standard"]
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -96,12 +97,17 @@ class Standard(Scaling, name="standard"):
 
     def fit(self, x: Array, rows: Array | None = None) -> Affine:
         """Learn the mean and the standard deviation of every feature."""
-        n = len(x) if rows is None else len(rows)
-        mean = sum(block.sum(0, dtype=np.float64) for block in blocks(x, rows)) / n
-        var = sum(np.square(block - mean).sum(0) for block in blocks(x, rows)) / n
-        # A feature is constant where its variance is no more than the rounding error of computing it.
-        constant = var <= n * EPS * var + np.square(n * mean * EPS)
-        return Affine(np.asarray(mean), np.where(constant, 1.0, np.sqrt(var)))
+        return _standardizing(x, rows, (0,))
+
+
+def _standardizing(x: Array, rows: Array | None, axes: tuple[int, ...]) -> Affine:
+    """Return the map to mean 0 and variance 1, both taken over some axes, the first of which is that of the rows."""
+    n = (len(x) if rows is None else len(rows)) * prod(x.shape[axis] for axis in axes[1:])
+    mean = sum(block.sum(axes, dtype=np.float64) for block in blocks(x, rows)) / n
+    var = sum(np.square(block - mean).sum(axes) for block in blocks(x, rows)) / n
+    # A feature is constant where its variance is no more than the rounding error of computing it.
+    constant = var <= n * EPS * var + np.square(n * mean * EPS)
+    return Affine(np.asarray(mean), np.where(constant, 1.0, np.sqrt(var)))
 
 
 class MinMax(Scaling, name="minmax"):
@@ -144,6 +150,19 @@ class Robust(Scaling, name="robust"):
         scaler = RobustScaler().fit(chosen.reshape(len(chosen), -1))
         shape = x.shape[1:]
         return Affine(scaler.center_.reshape(shape), scaler.scale_.reshape(shape))
+
+
+class Channels(Scaling, name="channels"):
+    """Zero mean and unit variance of every channel, over all pixels of the training part: ``x' = (x - mean) / std``.
+
+    The last axis of images (N, H, W, C) holds their channels. Rows of any other shape, such as grey images laid end to
+    end, are one channel, with one mean and one standard deviation for all of their values. So the pixels of an image
+    stay comparable, where `standard` scales each by itself.
+    """
+
+    def fit(self, x: Array, rows: Array | None = None) -> Affine:
+        """Learn the mean and the standard deviation of every channel."""
+        return _standardizing(x, rows, tuple(range(x.ndim - 1)) if x.ndim == 4 else tuple(range(x.ndim)))
 
 
 class Pixels(Scaling, name="pixels"):

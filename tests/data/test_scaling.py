@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 from sklearn import preprocessing
 
-from nnctl.data.scaling import Affine, MinMax, NoScaling, Pixels, Robust, Scaling, Standard
+from nnctl.data.scaling import Affine, Channels, MinMax, NoScaling, Pixels, Robust, Scaling, Standard
 
 RNG = np.random.default_rng(0)
 PAIRS = [
@@ -43,6 +43,23 @@ def test_scaling_comes_back(x):
         np.testing.assert_allclose(affine.invert(affine.apply(x, dtype=np.float64)), x, rtol=1e-9, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_channels_of_images_get_mean_zero_and_variance_one_over_all_pixels_of_the_training_part(dtype):
+    x = (RNG.normal(100, 30, (4000, 5, 6, 3)) + [0, 40, -40]).clip(0, 255).astype(dtype)
+    rows = np.arange(1, 3000, 2)
+    affine = Channels().fit(x, rows)
+    np.testing.assert_allclose(affine.center, x[rows].mean((0, 1, 2), dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(affine.scale, x[rows].std((0, 1, 2), dtype=np.float64), rtol=1e-12)
+    assert affine.apply(x, rows).shape == (1500, 5, 6, 3)
+
+
+@pytest.mark.parametrize("shape", [(50, 64), (50, 8, 8)])
+def test_rows_that_are_no_images_of_channels_are_one_channel(shape):
+    x = RNG.normal(3, 2, shape)
+    affine = Channels().fit(x)
+    np.testing.assert_allclose([affine.center, affine.scale], [x.mean(), x.std()])
+
+
 @given(hnp.arrays(np.float64, (3, 2), elements=st.floats(allow_nan=False, allow_infinity=False, width=64)))
 def test_an_affine_map_survives_json_bit_for_bit(x):
     affine = Affine(x[0], x[1])
@@ -53,7 +70,7 @@ def test_an_affine_map_survives_json_bit_for_bit(x):
 
 def test_a_constant_feature_has_scale_one():
     x = np.full((20, 1), 0.3)
-    for scaling in (Standard(), MinMax(), Robust()):
+    for scaling in (Standard(), MinMax(), Robust(), Channels()):
         affine = scaling.fit(x)
         assert affine.scale == 1
         np.testing.assert_allclose(affine.apply(x), 0, atol=1e-12)
