@@ -45,7 +45,7 @@ def test_scaling_comes_back(x):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_channels_of_images_get_mean_zero_and_variance_one_over_all_pixels_of_the_training_part(dtype):
-    x = (RNG.normal(100, 30, (4000, 5, 6, 3)) + [0, 40, -40]).clip(0, 255).astype(dtype)
+    x = (RNG.normal(100, 30, (4000, 5, 6, 3)) + np.array([0, 40, -40])).clip(0, 255).astype(dtype)
     rows = np.arange(1, 3000, 2)
     affine = Channels().fit(x, rows)
     np.testing.assert_allclose(affine.center, x[rows].mean((0, 1, 2), dtype=np.float64), rtol=1e-12)
