@@ -197,7 +197,8 @@ def tokens_of(x: Array, size: int, ctx: Context) -> Array:
     DataError
         Where a value is no whole number from 0 to size - 1.
     """
-    tokens = np.rint(x, out=ctx.out("tokens", x.shape, np.intp), casting="unsafe")
+    with np.errstate(invalid="ignore"):  # a value that is no number is told below
+        tokens = np.rint(x, out=ctx.out("tokens", x.shape, np.intp), casting="unsafe")
     rest = np.subtract(x, tokens, out=ctx.out("rest", x.shape))
     off = np.max(np.abs(rest, out=rest), initial=0)
     if tokens.min(initial=0) < 0 or tokens.max(initial=0) >= size or not off < _WHOLE:
