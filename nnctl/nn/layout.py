@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from nnctl.core.arrays import Shape
+from nnctl.core.machine import cores
 from nnctl.nn.activations import Activation
 from nnctl.nn.compose import Sequential
 from nnctl.nn.initializers import Auto, Initializer, Zeros
@@ -133,6 +134,11 @@ class Layout:
         A fixed number for a network, because the bits of a matrix product depend on how many rows it has.
         """
         return max(1, min(1024, (16 << 20) // self.outputs(1)))
+
+    @property
+    def readers(self) -> int:
+        """How many threads share inference: one for each core where the work is divided better by rows."""
+        return min(cores(), 8) if self.sharded else 1
 
     def _placed(self, rows: Sequence[Row]) -> Iterator[Slot]:
         wanted = [

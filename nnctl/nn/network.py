@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,7 @@ class Network:
         self.theta = np.empty(layout.size, self.dtype)
         self.state = np.empty(layout.state_size, self.dtype)
         self.initialize()
-        self._inference: Replica | None = None
+        self._inference: list[Replica] = []
 
     def initialize(self) -> None:
         """Draw the initial weights, each tensor from a stream of its own; then what follows from them."""
@@ -65,15 +67,31 @@ class Network:
         return Replica(self, need_dx=need_dx)
 
     def predict(self, x: Array, mask: Array | None = None) -> Float:
-        """Return the outputs for all rows of `x` in inference mode, in blocks of `Layout.evaluation_rows`."""
-        if self._inference is None:
-            self._inference = self.replica()
+        """Return the outputs for all rows of `x` in inference mode, in blocks of `Layout.evaluation_rows`.
+
+        Where shards pay, each core takes its share of the blocks; the bits are the same whoever takes one.
+        """
         out = np.empty((len(x), *self.layout.out_shape), self.dtype)
         size = self.layout.evaluation_rows
-        for start in range(0, len(x), size):
-            rows = slice(start, start + size)
-            shown = None if mask is None else mask[rows]
-            out[rows] = self._inference.forward(x[rows], training=False, mask=shown)
+        starts = range(0, len(x), size)
+        workers = max(1, min(self.layout.readers, len(starts)))
+        while len(self._inference) < workers:
+            self._inference.append(self.replica())
+
+        def work(rank: int) -> None:
+            for start in starts[rank::workers]:
+                rows = slice(start, start + size)
+                shown = None if mask is None else mask[rows]
+                out[rows] = self._inference[rank].forward(x[rows], training=False, mask=shown)
+
+        if workers == 1:
+            work(0)
+            return out
+        with ThreadPoolExecutor(workers - 1, thread_name_prefix="reader") as pool:
+            others = [pool.submit(copy_context().run, work, rank) for rank in range(1, workers)]
+            work(0)
+        for other in others:
+            other.result()
         return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from threading import Barrier, BrokenBarrierError
 
 import numpy as np
@@ -135,7 +136,8 @@ class Team:
                 self._meeting.abort()  # the others must not wait for one that will never come
                 raise
 
-        others = [self._pool.submit(guarded, rank) for rank in range(1, self.size)]
+        # Each in a copy of the caller's context, so that its np.errstate holds there too.
+        others = [self._pool.submit(copy_context().run, guarded, rank) for rank in range(1, self.size)]
         try:
             guarded(0)
         except BrokenBarrierError:

@@ -164,6 +164,28 @@ def test_replicas_of_a_convolutional_network_agree_with_one():
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)
 
 
+def test_inference_on_several_cores_has_the_bits_of_one(monkeypatch):
+    x = np.random.default_rng(1).standard_normal((700, 28, 28, 16), dtype=np.float32)
+    network = Network(conv_net())
+    assert len(x) > 2 * network.layout.evaluation_rows
+    found = []
+    for cores in (1, 2, 3):
+        monkeypatch.setattr("nnctl.nn.layout.cores", lambda cores=cores: cores)
+        found.append(network.predict(x))
+    assert found[0].any()
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+
+
+def test_what_overflows_in_a_replica_is_as_quiet_as_the_caller_wants_it():
+    x, t = np.full((4, 28, 28, 16), 1e30), np.eye(3)[[0, 1, 2, 0]]
+    network = Network(conv_net(), dtype=np.float32)
+    team = Team(network, 2)
+    with np.errstate(all="ignore"):  # warnings are errors here
+        team.gradient(Loss.parse("cross_entropy"), x.astype(np.float32), t, None, divisor=4, step=0)
+    team.close()
+
+
 PADDED = [
     Conv1d(channels=3, kernel=3, padding="same"),
     Conv1d(channels=3, kernel=4, padding="same", stride=2, dilation=2),
