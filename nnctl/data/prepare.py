@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from nnctl.data.preprocessing import Preprocessing
 from nnctl.data.scaling import NoScaling, Scaling
 from nnctl.data.sources import Source
 from nnctl.data.splits import SplitPlan, split_rows
-from nnctl.data.table import Table, counted, shown_rows
+from nnctl.data.table import PartName, Table, counted, shown_rows
 from nnctl.data.targets import Task, class_indices, class_names, regression_values
+from nnctl.data.tokens import TextEncoder, Texts, Wording
 
 __all__ = ["prepare"]
 
@@ -67,7 +69,9 @@ def prepare(
     y = regression_values(table) if classes is None else class_indices(table, classes)
     rows = split_rows(table, split, None if classes is None or y.ndim == 2 else y, classes or (), seed)
 
-    x, encoder, notes = _encoded(table, rows["train"])
+    table, text, notes = _tokenized(table, rows)
+    x, encoder, filled = _encoded(table, rows["train"])
+    notes += filled
     affine = (NoScaling() if table.tokens is not None else scaling).fit(*_instances(x, table, rows["train"]))
     if encoder is not None:
         affine = affine.except_where(encoder.is_onehot)
@@ -77,7 +81,9 @@ def prepare(
         y_affine = target_scaling.fit(y, rows["train"]).spread(y.shape[1:])
         large = _large(y[rows["train"]]) if isinstance(target_scaling, NoScaling) else None
         notes += (large,) if large else ()
-    preprocessing = Preprocessing(task, table.features, x.shape[1:], encoder, affine, table.target, classes, y_affine)
+    preprocessing = Preprocessing(
+        task, table.features, x.shape[1:], encoder, affine, table.target, classes, y_affine, table.tokens, text
+    )
 
     def part(chosen: Array) -> Split:
         targets = y[chosen] if y_affine is None else y_affine.apply(y, chosen, dtype)
@@ -138,6 +144,21 @@ def _instances(x: Array, table: Table, rows: Array) -> tuple[Array, Array]:
     if table.lengths is not None:
         places = places[np.arange(steps) < table.lengths[rows][:, None]]
     return x.reshape(-1, x.shape[2]), places.ravel()
+
+
+def _tokenized(table: Table, rows: Mapping[PartName, Array]) -> tuple[Table, TextEncoder | None, tuple[str, ...]]:
+    """Return the table with its texts as tokens, what made them, and what a person should know."""
+    if not isinstance(table.text, Wording):
+        return table, table.text, ()
+    assert isinstance(table.x, np.ndarray)
+    text = Texts.fit(table.x[rows["train"]].tolist(), table.text)
+    x, lengths, _ = text.rows(table.x.tolist())
+    cut = sum(len(text.vocabulary.encode(row)) > text.length for row in table.x)
+    notes = [f"{counted(cut, 'text')} of more than {text.length} tokens cut"] if cut else []
+    others = [row for name, chosen in rows.items() if name != "train" for row in table.x[chosen]]
+    unseen = text.vocabulary.unseen(others)
+    notes += [unseen] if unseen else []
+    return replace(table, x=x, lengths=lengths, tokens=text.vocabulary.tokens), text, tuple(notes)
 
 
 def _encoded(table: Table, train: Array) -> tuple[Array, ColumnEncoder | None, tuple[str, ...]]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnctl.core.arrays import Array, Float, Shape
+from nnctl.core.arrays import Array, Shape
 from nnctl.core.errors import DataError
 from nnctl.data.columns import ColumnEncoder
 from nnctl.data.finite import refuse_unusable
 from nnctl.data.scaling import Affine
 from nnctl.data.table import Table, counted
 from nnctl.data.targets import Task, class_indices, regression_values
+from nnctl.data.tokens import TextEncoder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,6 +46,10 @@ class Preprocessing:
         Names by class index; None for regression.
     target_scaling : Affine or None
         Of the regression targets; None for classification.
+    tokens : tuple of str or None
+        What the inputs stand for, where they are tokens and no quantities.
+    text : TextEncoder or None
+        What makes tokens of texts, where the inputs were texts.
     """
 
     task: Task
@@ -55,6 +60,8 @@ class Preprocessing:
     target: str
     classes: tuple[str, ...] | None
     target_scaling: Affine | None
+    tokens: tuple[str, ...] | None = None
+    text: TextEncoder | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -69,8 +76,24 @@ class Preprocessing:
         assert self.target_scaling is not None
         return int(self.target_scaling.center.size)
 
-    def transform(self, table: Table, dtype: DTypeLike = np.float32) -> Float:
-        r"""Return the network's inputs, shape (N, \*input_shape).
+    def tokenized(self, table: Table) -> Table:
+        """Return the table with its texts as rows of tokens; any other table as it is.
+
+        Raises
+        ------
+        DataError
+            The network reads texts and there are none, or one has no token.
+        """
+        if self.text is None:
+            return table
+        if not isinstance(table.x, np.ndarray) or table.x.ndim != 1:
+            raise DataError("the network was trained on texts; give a file of texts.")
+        x, lengths, y = self.text.rows(table.x.tolist())
+        found = replace(table, x=x, lengths=lengths, tokens=self.tokens)
+        return found if y is None else replace(found, y=y, classes=self.classes)
+
+    def transform(self, table: Table, dtype: DTypeLike = np.float32) -> Array:
+        r"""Return the network's inputs, shape (N, \*input_shape); texts must be tokenized.
 
         Raises
         ------
@@ -84,7 +107,7 @@ class Preprocessing:
                 f"a row of the input has shape {x.shape[1:]}; the network was trained on {self.input_shape}."
             )
         refuse_unusable(x, self.features)
-        return self.scaling.apply(x, dtype=dtype)
+        return self.scaling.apply(x, dtype=dtype) if self.tokens is None else x.astype(np.int32)
 
     def encoded(self, table: Table) -> Array:
         """Return the table's inputs as one numeric array, before scaling."""
@@ -115,7 +138,9 @@ class Preprocessing:
         return table.x.select(self.inputs)
 
     def unseen(self, table: Table) -> str | None:
-        """Return one sentence on categories that the training part did not have, or None."""
+        """Return one sentence on categories, or pieces of texts, that the training part did not have, or None."""
+        if self.text is not None:
+            return self.text.vocabulary.unseen(map(str, table.x))
         return None if self.encoder is None else self.encoder.unseen(self._frame(table))
 
     def encode_target(self, table: Table, dtype: DTypeLike = np.float32) -> Array:
@@ -143,6 +168,8 @@ class Preprocessing:
             "target": self.target,
             "classes": self.classes,
             "target_scaling": None if self.target_scaling is None else self.target_scaling.to_plain(),
+            "tokens": self.tokens,
+            "text": None if self.text is None else self.text.to_plain(),
         }
         return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=1)
 
@@ -166,6 +193,8 @@ class Preprocessing:
                 target=plain["target"],
                 classes=None if plain["classes"] is None else tuple(plain["classes"]),
                 target_scaling=None if plain["target_scaling"] is None else Affine.from_plain(plain["target_scaling"]),
+                tokens=tuple(plain["tokens"]) if plain.get("tokens") else None,
+                text=TextEncoder.from_plain(plain["text"]) if plain.get("text") else None,
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"the run's preprocessing cannot be read: {type(error).__name__}: {error}.") from error

@@ -98,7 +98,7 @@ def split_rows(
     parts["train"] = pool
     if labels is not None:
         _check_classes(parts, labels, classes, ["train", *drawn] if stratified else ["train"])
-    return {name: parts[name] for name in PARTS if name in parts}
+    return {name: parts[name] for name in PARTS if name in parts and len(parts[name])}
 
 
 def _is_stratified(plan: SplitPlan, labels: Array | None) -> bool:

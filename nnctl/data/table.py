@@ -16,6 +16,8 @@ from nnctl.core.errors import DataError
 if TYPE_CHECKING:
     import polars as pl
 
+    from nnctl.data.tokens import TextEncoder, Wording
+
 __all__ = ["Columns", "Encoding", "Impute", "PartName", "Table", "blocks", "counted", "rows_of", "shown_rows"]
 
 PartName: TypeAlias = Literal["train", "validation", "test"]
@@ -53,7 +55,7 @@ class Table:
     Parameters
     ----------
     x : array (N, ...) or polars.DataFrame
-        Numeric inputs in the source's own dtype, or a frame of columns that are still to be encoded.
+        Numeric inputs in the source's own dtype; a frame of columns that are still to be encoded; or texts (N,).
     y : array (N,) or (N, outputs), or None
         Raw targets, numbers or texts; class indices where `classes` is given, then also (N, T), one for every position
         of a sequence; None in an input without targets.
@@ -78,6 +80,8 @@ class Table:
         filled up to the longest with zeros.
     tokens : tuple of str or None
         What the numbers of x stand for, where they are tokens, (N, T), and no quantities.
+    text : Wording, TextEncoder or None
+        How the texts of x become tokens, once the training part is known; or what made the tokens of x from texts.
     sequence : bool
         Whether x (N, T, D) holds sequences of quantities, so that a feature means the same at every step, and is scaled
         alike.
@@ -95,6 +99,7 @@ class Table:
     dropped: tuple[str, ...] = ()
     lengths: Array | None = None
     tokens: tuple[str, ...] | None = None
+    text: Wording | TextEncoder | None = None
     sequence: bool = False
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ from nnctl.data.augment import Augmenter, Inputs
 from nnctl.data.batches import Batches, is_positionwise
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.prepare import prepare
+from nnctl.data.preprocessing import Preprocessing
 from nnctl.experiment.augmenting import refuse_unsuited
 from nnctl.nn.layer import ShapeError
 from nnctl.nn.layout import Layout
@@ -53,16 +54,18 @@ def set_blas_threads(threads: int) -> None:
     threadpool_limits(threads, user_api="blas")
 
 
-def lay_out(spec: Spec, shape: Shape, outputs: int) -> Layout:
-    """Return the plan of the network that a spec describes, for inputs of `shape` and that many outputs.
+def lay_out(spec: Spec, preprocessing: Preprocessing, outputs: int) -> Layout:
+    """Return the plan of the network that a spec describes, for the inputs of the data and that many outputs.
 
     Raises
     ------
     ShapeError
         Where a layer cannot take what reaches it, or the last activation does not fit the loss.
     """
-    layers = fuse(spec.loss, [layer.with_outputs(outputs) for layer in spec.architecture])
-    return Layout(layers, shape, spec.init, spec.bias_init)
+    layers = [layer.with_outputs(outputs) for layer in spec.architecture]
+    if preprocessing.tokens is not None:
+        layers = [layer.with_vocabulary(len(preprocessing.tokens)) for layer in layers]
+    return Layout(fuse(spec.loss, layers), preprocessing.input_shape, spec.init, spec.bias_init)
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class Experiment:
 
     def _layout(self) -> Layout:
         try:
-            layout = lay_out(self.spec, self.data.input_shape, self.outputs)
+            layout = lay_out(self.spec, self.data.preprocessing, self.outputs)
         except ShapeError as error:
             raise self.loaded.error(("architecture", *error.path), str(error)) from None
         if layout.out_shape != self._wanted_shape():
@@ -210,7 +213,7 @@ class Experiment:
         vectors = 2 + 2 + len(self.spec.optimizer.moment_names())  # theta, grad; best weights and a copy being written
         vectors += self.spec.training.accumulate > 1
         vectors += replicas_for(self.layout, self.batch_rows) - 1
-        evaluated = min(self.layout.evaluation_rows, max(map(len, parts)))
+        evaluated = min(self.layout.evaluation_rows * self.layout.readers, max(map(len, parts)))
         return Memory(
             data=sum(part.x.nbytes + self._targets_bytes(part) for part in parts),
             parameters=self.layout.size * item * vectors,

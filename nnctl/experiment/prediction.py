@@ -150,7 +150,7 @@ class Predictor:
         pre = self.preprocessing
         try:
             outputs = self.loss.outputs(None if pre.classes is None else len(pre.classes), pre.outputs)
-            layout = lay_out(self.spec, pre.input_shape, outputs)
+            layout = lay_out(self.spec, pre, outputs)
         except (ShapeError, ValueError) as error:
             raise DataError(f"{self.run.path}: resolved.yaml and preprocessing.json do not fit: {error}") from None
         tensors, _ = self.run.load_tensors(self.checkpoint)

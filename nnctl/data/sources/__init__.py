@@ -1,6 +1,18 @@
 """Where data come from; importing this package registers every source."""
 
-from nnctl.data.sources import bundled, card, delimited, generated, idx, npz, openml, parquet, sequences
+from nnctl.data.sources import bundled, card, delimited, generated, idx, npz, openml, parquet, sequences, text
 from nnctl.data.sources.source import Source
 
-__all__ = ["Source", "bundled", "card", "delimited", "generated", "idx", "npz", "openml", "parquet", "sequences"]
+__all__ = [
+    "Source",
+    "bundled",
+    "card",
+    "delimited",
+    "generated",
+    "idx",
+    "npz",
+    "openml",
+    "parquet",
+    "sequences",
+    "text",
+]

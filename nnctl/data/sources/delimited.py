@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -15,6 +14,7 @@ from nnctl.core.component import Items
 from nnctl.core.errors import DataError
 from nnctl.data.memory import refuse_too_large
 from nnctl.data.numerals import DecimalMark, numbers_of, refuse_decimal_marks
+from nnctl.data.sources.decoding import TextEncoding, decoded
 from nnctl.data.sources.frames import FrameFile
 from nnctl.data.table import PartName, Table, counted
 
@@ -26,12 +26,6 @@ __all__ = ["Csv", "Tsv"]
 
 Separator = Annotated[str, Field(pattern=r"^[\t -~]$")]
 """One ASCII character."""
-
-
-TextEncoding: TypeAlias = Literal[
-    "utf-8", "utf-16", "cp1250", "cp1251", "cp1252", "latin-1", "iso-8859-15", "shift_jis", "gb18030", "big5", "euc-kr"
-]
-"""The codecs of Python that files of columns are met in."""
 
 
 class Csv(FrameFile, name="csv"):
@@ -59,7 +53,7 @@ class Csv(FrameFile, name="csv"):
         import polars as pl  # noqa: PLC0415 - 150 ms, and the plain path has no frames
 
         refuse_too_large(path.stat().st_size, str(path))
-        text = self._decoded(path)
+        text = decoded(path, self.text_encoding)
         try:
             frame = pl.read_csv(
                 io.BytesIO(text.encode()), has_header=self.header, separator=self.separator, infer_schema=False
@@ -92,20 +86,6 @@ class Csv(FrameFile, name="csv"):
             if not column.dtype.is_numeric() and column.name not in (*self.drop, *self.categorical):
                 refuse_decimal_marks(column)
         return super().table_of(frame, target, parts)
-
-    def _decoded(self, path: Path) -> str:
-        """Return the file's text, without the mark that some programs put before UTF-8."""
-        raw = path.read_bytes()
-        try:
-            return raw.decode(self.text_encoding).removeprefix("\ufeff")
-        except UnicodeDecodeError as error:
-            line = raw.count(b"\n", 0, error.start) + 1
-            byte = f"byte {error.start + 1:,} (0x{raw[error.start]:02x})"
-            other = "utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "cp1252"
-            advice = "Save the file as UTF-8"
-            if self.text_encoding != other:
-                advice += f", or say `text_encoding: {other}` if it is that"
-            raise DataError(f"{path}:{line}: {byte} is no text in {self.text_encoding}. {advice}.") from None
 
     def _named(self, frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         width = len(frame.columns)
