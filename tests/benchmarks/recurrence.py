@@ -82,9 +82,7 @@ def ours(task: Task, x: np.ndarray, y: np.ndarray, threads: int) -> Contestant:
     team = Team(network, min(threads, replicas_for(network.layout, BATCH)))
     learner = Learner(network, loss, Optimizer.parse({"adam": 1e-3}), team=team)
     batches, progress = Batches(x, t, None, BATCH, shuffle=False), Progress(Patience(), np.zeros_like(t))
-    training = Training(
-        learner, batches, Judge(loss), Examples(x, y, t), None, Plan(0, monitor="train_loss"), progress
-    )
+    training = Training(learner, batches, Judge(loss), Examples(x, y, t), None, Plan(0, monitor="train_loss"), progress)
 
     def train(steps: int) -> float:
         set_blas_threads(1)  # what the replicas of a team get
