@@ -19,10 +19,12 @@ from nnctl.nn import (  # noqa: F401 - importing a family registers it
     parallel,
     pool,
     position,
+    presets,
     rectifiers,
     rms_norm,
     rnn,
     shape,
     transformer,
+    transformer_presets,
     weight_norm,
 )

@@ -43,6 +43,14 @@ class Parallel(Layer, name="parallel"):
         """Return the layer with ``outputs`` settled in every branch."""
         return self.model_copy(update={"layers": tuple(branch.with_outputs(outputs) for branch in self.layers)})
 
+    def with_vocabulary(self, size: int) -> Self:
+        """Return the layer with ``vocabulary`` settled in every branch."""
+        return self.model_copy(update={"layers": tuple(branch.with_vocabulary(size) for branch in self.layers)})
+
+    def vocabulary(self) -> int | None:
+        """Return how many tokens the first branch takes, where it takes tokens."""
+        return self.layers[0].vocabulary()
+
     def out_shape(self, shape: Shape) -> Shape:
         """Return the shape that the branches' outputs have together."""
         shapes = [self._shape_of(i, shape) for i in range(len(self.layers))]

@@ -14,6 +14,8 @@ from nnctl.core.component import Loc, problems_of
 from nnctl.core.errors import SpecError
 from nnctl.nn.compose import Repeat, Sequential
 from nnctl.nn.layer import Layer
+from nnctl.nn.parallel import Parallel
+from nnctl.nn.presets import written_out
 from nnctl.spec import yaml
 from nnctl.spec.model import EarlyStopping, Spec
 from nnctl.spec.overrides import apply
@@ -33,7 +35,7 @@ class LoadedSpec:
     ----------
     spec : Spec
     document : Document
-        The file as read, overrides applied.
+        The file as read, overrides applied; the layers that a preset stands for have its place.
     text : str
         The file as written.
     base : Path
@@ -85,7 +87,8 @@ def load_spec(path: str | Path, overrides: Sequence[str] = ()) -> LoadedSpec:
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")[:80]
         document.data["name"] = stem or "run"
     document = apply(document, list(overrides), Spec)
-    return LoadedSpec(parse_spec(document), document, "\n".join(document.lines) + "\n", path.resolve().parent)
+    spec = parse_spec(document)
+    return LoadedSpec(spec, _written_out(document), "\n".join(document.lines) + "\n", path.resolve().parent)
 
 
 def parse_spec(document: yaml.Document) -> Spec:
@@ -109,6 +112,20 @@ def parse_spec(document: yaml.Document) -> Spec:
     if mistakes:
         raise _refusal(document, mistakes)
     return spec
+
+
+def _written_out(document: yaml.Document) -> yaml.Document:
+    """Return the document of a valid spec with the places of layers as the spec counts them, presets written out."""
+    entries = document.data["architecture"]
+    places = {path: place for path, place in document.places.items() if path[:1] != ("architecture",) or len(path) == 1}
+    first = 0
+    for i, entry in enumerate(entries):
+        made = len(written_out([Layer.parse(entry)]))
+        within = {path[2:]: place for path, place in document.places.items() if path[:2] == ("architecture", i)}
+        for index in range(first, first + made):
+            places |= {("architecture", index, *inner): place for inner, place in within.items()}
+        first += made
+    return replace(document, places=places)
 
 
 def _refusal(document: yaml.Document, mistakes: Sequence[tuple[Loc, str]]) -> SpecError:
@@ -170,6 +187,6 @@ def _count(layers: Sequence[Layer]) -> int:
     """Return how many layers an architecture has in all, composites included."""
     total = 0
     for layer in layers:
-        within = _count(layer.layers) if isinstance(layer, Sequential) else 0
+        within = _count(layer.layers) if isinstance(layer, Sequential | Parallel) else 0
         total += 1 + within * (layer.times if isinstance(layer, Repeat) else 1)
     return total

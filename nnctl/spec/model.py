@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from nnctl.core.component import Items, NonNegative, PositiveInt, Schema
 from nnctl.data.augment import Augmentation
@@ -15,6 +15,7 @@ from nnctl.data.splits import SplitPlan
 from nnctl.nn.initializers import Auto, Initializer, Zeros
 from nnctl.nn.layer import Layer
 from nnctl.nn.losses import Loss
+from nnctl.nn.presets import written_out
 from nnctl.optim.gradients import Clip, Regularizer
 from nnctl.optim.optimizers import Adam, Optimizer
 from nnctl.optim.schedules import Constant, Schedule
@@ -141,8 +142,8 @@ class Spec(Schema):
     """The one number that all chance follows from: split, initial weights, order of the rows, dropout."""
     data: Data
     """What is learned from."""
-    architecture: Annotated[Items[Layer], Field(min_length=1)]
-    """The layers, from the input to the output."""
+    architecture: Annotated[Items[Layer], Field(min_length=1), AfterValidator(written_out)]
+    """The layers, from the input to the output. A preset is written out: its layers stand in its place."""
     init: Initializer = Field(default_factory=Auto)
     """How the weights of layers start that name no init of their own."""
     bias_init: Initializer = Field(default_factory=Zeros)

@@ -25,6 +25,7 @@ _SAMPLES: Mapping[str, Any] = {
     "at": [0.5, 0.75],
     "class_weight": "balanced",
     "every": "10 epochs",
+    "hidden": [128, 64],
     "images": "images-idx3-ubyte.gz",
     "labels": "labels-idx1-ubyte.gz",
     "layers": [{"dense": 64}, "relu"],

@@ -102,7 +102,9 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
     "instance_norm": [("instance_norm", IMAGE), ({"instance_norm": 0.1}, SEQUENCE)],
     "layer_norm": [("layer_norm", FLAT), ({"layer_norm": {"eps": 0.1}}, SEQUENCE), ("layer_norm", IMAGE)],
     "leaky_relu": [("leaky_relu", FLAT), ({"leaky_relu": 0.3}, SEQUENCE), ({"leaky_relu": 0.0}, FLAT)],
+    "lenet": [({"lenet": {"kernel": 3, "outputs": 3}}, (9, 8, 1))],
     "linear": [("linear", FLAT), ("linear", SEQUENCE)],
+    "lstm_classifier": [({"lstm_classifier": {"units": 2, "depth": 2, "dropout": 0.1, "outputs": 3}}, SEQUENCE)],
     "max_pool": [
         ("max_pool", (5, 6, 3)),
         ({"max_pool": {"kernel": 3, "stride": 2, "padding": "same"}}, (5, 6, 3)),
@@ -118,6 +120,10 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
         ({"lstm": {"units": 2, "bidirectional": "sum", "returns": "mean", "forget_bias": 0.0}}, (1, 3)),
     ],
     "position": [("position", SEQUENCE), ("position", (5, 3)), ({"position": "learned"}, SEQUENCE)],
+    "mlp": [
+        ({"mlp": {"hidden": [5, 3], "norm": "batch_norm", "dropout": 0.2, "outputs": 2}}, FLAT),
+        ({"mlp": {"hidden": [4], "activation": "selu", "dropout": 0.1, "outputs": 1}}, IMAGE),
+    ],
     "parallel": [
         ({"parallel": [{"dense": 3}, {"dense": 2}]}, FLAT),
         ({"parallel": ["linear", {"sequential": [{"dense": 3}, "batch_norm", "tanh"]}, "dropout"]}, SEQUENCE),
@@ -148,6 +154,7 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
         ({"rnn": {"units": 2, "layers": 3, "dropout": 0.2, "bidirectional": "sum", "returns": "sequence"}}, (11, 2)),
         ({"rnn": {"units": 2, "bidirectional": "concat"}}, (2, 1)),
     ],
+    "resnet": [({"resnet": {"blocks": [1, 1], "channels": 2, "outputs": 3}}, (5, 4, 1))],
     "rms_norm": [("rms_norm", FLAT), ({"rms_norm": 0.1}, SEQUENCE), ("rms_norm", IMAGE), ("rms_norm", (1,))],
     "selu": [("selu", FLAT), ("selu", SEQUENCE)],
     "sequential": [
@@ -172,6 +179,12 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
         ({"transformer_block": {"heads": 2, "ff": 5, "activation": "swiglu", "causal": True}}, SEQUENCE),
         ({"transformer_block": {"heads": 1, "ff": 3, "activation": "relu", "placement": "post"}}, SEQUENCE),
         ({"transformer_block": {"heads": 2, "ff": 5, "dropout": 0.2, "rotary": True}}, SEQUENCE),
+    ],
+    "transformer_decoder": [
+        ({"transformer_decoder": {"width": 4, "heads": 2, "depth": 1, "ff": 3, "tied": True, "outputs": 5}}, (3,)),
+    ],
+    "transformer_encoder": [
+        ({"transformer_encoder": {"width": 4, "heads": 2, "ff": 3, "inputs": "numbers", "outputs": 2}}, (3, 2)),
     ],
     "weight_norm": [
         ({"weight_norm": [{"dense": 3}]}, FLAT),
