@@ -156,8 +156,8 @@ class Health:
                     self.findings.append(finding)
 
     def _learning(self, sample: Sample) -> bool:
-        """Return whether there is still something to learn."""
-        return sample.loss > 0.5 * self.samples[0].loss
+        """Return whether there is still something to learn; so there is where the loss is not finite."""
+        return not sample.loss <= 0.5 * self.samples[0].loss
 
     def _exploding(self, now: Sample) -> _Found:
         before = self.samples[-2:-1]

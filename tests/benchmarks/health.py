@@ -30,7 +30,7 @@ from nnctl.train.loop import Training, fit
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SPECS = {"iris": "iris", "digits": "digits-mlp"}
 GOAL = 0.03
-EPOCHS = {"T1": 50, "T2": 1}
+EPOCHS = {"T1": 50, "T2": 5}
 
 
 def from_task(name: str) -> Callable[[], Training]:

@@ -65,6 +65,47 @@ def test_the_curves_are_drawn_after_the_result_stands(nnctl, spec, here, monkeyp
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_gradient_flow_is_drawn_beside_the_curves(nnctl, spec, here):
+    out = nnctl("train", spec).out
+    picture = runs(here)[0].path / "plots" / "gradient_flow.png"
+    assert out.splitlines()[-1] == f"flow    {picture.relative_to(here)}"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+DEAD = ["architecture=[{dense: {units: 8, bias_init: {constant: -100}}}, relu, {dense: outputs}]", "training.epochs=40"]
+
+
+def test_what_is_unhealthy_is_told_once_and_training_goes_on(nnctl, spec, here):
+    code, out, err = nnctl("train", spec, *DEAD, "--no-plot")
+    assert (code, err) == (0, "")
+    (told,) = (line for line in out.splitlines() if line.startswith("fail"))
+    assert told.startswith(
+        "fail  dead-relu  1.relu: 8 of its 8 units (100%) are 0 for all of 104 training rows, at step 1"
+    )
+    assert "health  dead-relu, unchanged-weights; more on each: nnctl explain RULE" in out
+    findings = runs(here)[0].record["summary"]["findings"]
+    assert [(f["rule"], f["verdict"], f["where"]) for f in findings] == [
+        ("dead-relu", "fail", "1.relu"),
+        ("unchanged-weights", "warn", "0.dense.W"),
+    ]
+
+
+def test_what_is_unhealthy_is_in_the_document_and_in_the_quiet_result(nnctl, spec):
+    assert "dead-relu" in nnctl("train", spec, *DEAD, "--quiet", "--no-plot").out.splitlines()[-2]
+    found = json.loads(nnctl("train", spec, *DEAD, "--json", "--no-plot").out)
+    assert found["findings"][0]["rule"] == "dead-relu"
+
+
+SATURATED = "architecture=[{dense: 8}, tanh, {dense: outputs}]"
+
+
+def test_what_was_found_before_a_training_diverges_is_told(nnctl, spec):
+    code, out, err = nnctl("train", spec, "optimizer={sgd: 3e38}", "init={normal: 1e3}", "--no-plot", SATURATED)
+    assert code == 4
+    assert "diverged at step 2 (epoch 1)" in err
+    assert "fail  saturated-units  1.tanh" in out
+
+
 def test_no_plot_draws_nothing(nnctl, spec, here):
     assert "curves" not in nnctl("train", spec, "--no-plot").out
     assert not (runs(here)[0].path / "plots").exists()

@@ -393,3 +393,47 @@ def test_the_price_counts_what_inference_holds(spec_file):
     deep = "architecture=[{repeat: {times: 100, layers: [{dense: 50}, relu]}}, {dense: outputs}]"
     memory = Experiment(load_spec(spec_file(), [deep])).memory
     assert memory.activations >= 4 * (2 * 16 + 104) * 100 * 100  # outputs and gradients of a batch, outputs of 104 rows
+
+
+def test_the_samples_of_a_run_are_those_of_the_one_that_was_not_interrupted_and_none_is_there_twice(
+    spec_file, tmp_path, whole, monkeypatch
+):
+    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 1e9)
+    session = start(spec_file(EVERYTHING), tmp_path / "runs")
+    with pytest.raises(Interrupted):
+        for _ in session.epochs(lambda: signal.SIGINT if session.learner.step >= 4 else None):
+            pass
+    session = Session.resume(session.run)
+    monkeypatch.setattr(session, "_save", lambda: None)  # as after a kill: what comes now is lost, but for its records
+    training = session.epochs()
+    while session.learner.step < 12:
+        next(training)
+    training.close()
+    assert [sample["step"] for sample in session.run.samples.read()] == [1, 10]
+    resumed = Session.resume(session.run)
+    finish(resumed)
+    assert_same_end(resumed.run, whole)
+    assert [sample["step"] for sample in resumed.run.samples.read()] == [1, 10, whole.record["summary"]["steps"]]
+
+
+def test_what_health_finds_is_kept_also_over_an_interruption(spec_file, tmp_path):
+    dead = "relu\n  - dense: {units: 8, bias_init: {constant: -1e3}}\n  - relu"
+    path = spec_file(EVERYTHING.replace("batch_norm", "tanh").replace("prelu", dead))
+    whole = finish(start(path, tmp_path / "whole"))
+    assert [finding["rule"] for finding in whole.summary["findings"]] == ["dead-relu"]
+    session = start(path, tmp_path / "runs")
+    with pytest.raises(Interrupted):
+        for _ in session.epochs(after_steps(13)):
+            pass
+    resumed = finish(Session.resume(session.run))
+    assert resumed.run.record["summary"]["findings"] == whole.summary["findings"]
+
+
+def test_a_damaged_health_file_is_named_and_not_a_crash(spec_file, tmp_path):
+    session = start(spec_file(EVERYTHING), tmp_path / "runs")
+    with pytest.raises(Interrupted):
+        for _ in session.epochs(after_steps(13)):
+            pass
+    (session.run.path / "health.jsonl").write_text('{"epoch": 1}\n')
+    with pytest.raises(DataError, match=r"health\.jsonl"):
+        finish(Session.resume(session.run))
