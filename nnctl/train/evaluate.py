@@ -50,7 +50,7 @@ class Examples:
         """Which positions are there, bool (N, T), or None where all are."""
         return None if self.lengths is None else present(self.lengths, self.x.shape[1])
 
-    def __getitem__(self, rows: slice) -> Examples:
+    def __getitem__(self, rows: slice | Array) -> Examples:
         """Return some of the rows."""
         arrays = (self.x, self.y, self.t, self.w, self.sample_weight, self.lengths)
         return Examples(*(None if array is None else array[rows] for array in arrays))  # type: ignore[arg-type]

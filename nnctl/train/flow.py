@@ -129,9 +129,7 @@ class Probe:
 
     def __init__(self, learner: Learner, train: Examples) -> None:
         network = learner.network
-        rows = _evenly(ROWS, len(train.x))
-        self._x, self._t = train.x[rows], train.t[rows]
-        self._w = None if train.w is None else train.w[rows]
+        self._rows = train[_evenly(ROWS, len(train.x))]
         self._learner = learner
         self._replica = network.replica()
         self._replica.now.watch = self._watch
@@ -166,7 +164,7 @@ class Probe:
             loss=loss if isfinite(loss) else nan,
             grad_norm=grad_norm,
             jump=jump,
-            rows=len(self._x),
+            rows=len(self._rows.x),
             mean_grad=self._mean_grad,
             tensor_norm=self._tensor_norm,
             update_ratio=entries.named(ratios),
@@ -177,9 +175,12 @@ class Probe:
 
     def _loss(self) -> float:
         """Return the loss of the rows; on the way the units are looked at."""
-        z = self._replica.forward(self._x, training=False)
-        total = len(z) if self._w is None else float(np.sum(self._w, dtype=np.float64)) or 1.0
-        return self._learner.loss.value(z, self._t, self._w, total)
+        rows = self._rows
+        z = self._replica.forward(rows.x, training=False, mask=rows.mask)
+        if z.ndim == 3:
+            z, rows = rows.by_position(z)
+        total = len(z) if rows.w is None else float(np.sum(rows.w, dtype=np.float64)) or 1.0
+        return self._learner.loss.value(z, rows.t, rows.w, total)
 
     def _watch(self, bound: Bound, _direction: Literal["forward", "backward"], y: Float | None) -> None:
         if y is None:
