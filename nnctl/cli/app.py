@@ -32,6 +32,7 @@ from nnctl.cli import (
     overfit_batch,
     predict,
     rm,
+    sample,
     schema,
     show,
     train,
@@ -54,6 +55,7 @@ app.command("train")(train.command)
 app.command("validate")(validate.command)
 app.command("init")(init.command)
 app.command("predict")(predict.command)
+app.command("sample")(sample.command)
 app.command("fetch")(fetch.command)
 app.command("explain")(explain.command)
 app.command("schema")(schema.command)
