@@ -27,6 +27,7 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     ("selu-without-lecun", "init-for-activation", "tanh-in-deep-network", "deep-without-residual"),
     ("bottleneck", "no-activation-between", "activation-twice", "selu-with-dropout-or-normalization"),
     ("dropout-before-batch-norm", "dropout-rate", "overfit-inference-gap", "bias-before-batch-norm"),
+    ("attention-without-position", "post-norm-without-warmup", "recurrent-without-clipping"),
     # Its gradient.
     ("wrong-gradient", "wrong-loss-gradient", "wrong-penalty-gradient", "unrepeatable-gradient"),
     # What it is trained for, and how.

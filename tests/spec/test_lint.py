@@ -299,6 +299,57 @@ CASES = [
         {**LONG, "schedule": "reduce_on_plateau", "early_stopping": "{patience: 10}"},
         {**LONG, "schedule": "reduce_on_plateau", "early_stopping": "{patience: 11}"},
     ),
+    ("recurrent-without-clipping", "warn", hidden("lstm: 32"), {**hidden("lstm: 32"), "clip": "{norm: 1}"}),
+    (
+        "attention-without-position",
+        "warn",
+        hidden("transformer_block: 4", "layer_norm", "global_avg_pool"),
+        hidden("position", "transformer_block: 4", "layer_norm", "global_avg_pool"),
+    ),
+    (
+        "attention-without-position",
+        "warn",
+        hidden("attention: 4", "flatten"),
+        hidden("transformer_block: {heads: 4, causal: true}", "flatten"),
+    ),
+    (
+        "post-norm-without-warmup",
+        "warn",
+        hidden("position", "repeat: {layers: [transformer_block: {heads: 4, placement: post}], times: 4}", "flatten"),
+        {
+            **hidden(
+                "position", "repeat: {layers: [transformer_block: {heads: 4, placement: post}], times: 4}", "flatten"
+            ),
+            "schedule": "{cosine: {warmup: 0.1}}",
+        },
+    ),
+    (
+        "no-activation-between",
+        "warn",
+        hidden("conv2d: 16", "conv2d: 32", "relu", "flatten"),
+        hidden("conv2d: {channels: 16, groups: 16}", "conv2d: {channels: 32, kernel: 1}", "relu", "flatten"),
+    ),
+    (
+        "no-activation-between",
+        "warn",
+        hidden("conv2d: 16", "flatten", "dense: 16", "relu"),
+        hidden("conv2d: 16", "max_pool", "flatten", "dense: 16", "relu"),
+    ),
+    (
+        "no-symmetry-breaking",
+        "fail",
+        {**hidden("conv2d: 16", "relu", "flatten"), "init": "zeros"},
+        hidden("conv2d: 16", "relu", "flatten"),
+    ),
+    (
+        "bias-before-batch-norm",
+        "warn",
+        hidden("conv2d: 16", "batch_norm", "relu", "flatten"),
+        {
+            **hidden("conv2d: {channels: 16, bias: false}", "batch_norm", "relu", "flatten"),
+            "training": "{epochs: 20, batch_size: 8}",
+        },
+    ),
     ("input-scaling", "warn", {"data": "{source: wine, scaling: none}"}, {"data": "{source: moons, scaling: none}"}),
     (
         "scaling-range",
@@ -420,6 +471,13 @@ def test_what_can_be_measured_is_not_guessed():
     unknown = {"data": "{source: {csv: {path: a.csv, target: y}}, scaling: none}"}
     assert list(bad(advice(**unknown))) == ["input-scaling"]
     assert bad(advice(Sizes(64, 10, 1000), **unknown)) == {}
+
+
+@pytest.mark.parametrize(
+    "layers", ["[flatten]", "[relu]", "[resnet]", "[parallel: {layers: [dense: 8, dense: 8]}, relu, dense: outputs]"]
+)
+def test_any_architecture_can_be_read(layers):
+    assert bad(advice(architecture=layers)) == {}
 
 
 def test_repeated_layers_are_told_once():

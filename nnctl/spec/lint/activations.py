@@ -9,7 +9,6 @@ from nnctl.core.finding import Finding, Rule
 from nnctl.data.scaling import MinMax, NoScaling
 from nnctl.nn.activations import Activation, Sigmoid, Softmax, Softplus, Tanh
 from nnctl.nn.losses import Margin
-from nnctl.nn.norm import LayerNorm
 from nnctl.nn.rectifiers import Relu
 from nnctl.spec.lint.reading import Block, Reading
 
@@ -70,7 +69,7 @@ MARGIN = Rule(
 )
 MISSING = Rule(
     "no-activation-between",
-    "Two dense layers follow each other with nothing that bends between them.",
+    "Two linear layers follow each other with nothing that bends between them.",
     "A linear map of a linear map is a linear map: x (W1 W2) is x W with another W. However many dense layers stand "
     "there, without an activation between them they can draw no other border than one of them could.",
     "",
@@ -143,14 +142,14 @@ def _output(reading: Reading) -> Iterator[Finding]:
 
 def _missing(reading: Reading) -> Iterator[Finding]:
     for block, following in pairwise(reading.blocks):
-        bends = block.activations or any(isinstance(placed.layer, LayerNorm) for placed in block.after)
-        if bends or block.dense.is_bypassed != following.dense.is_bypassed:
+        if following.kernel is None or block.mixer.is_bypassed != following.mixer.is_bypassed:
             continue
-        yield MISSING.warn(
-            f"nothing bends between this layer and the next one ({following.dense.layer.name}).",
-            where=reading.where(*block.dense.path),
-        )
-        return
+        if block.is_linear and getattr(block.kernel, "groups", 1) == 1:  # a convolution in groups, then one of 1 x 1
+            yield MISSING.warn(
+                f"nothing bends between this layer and the next one ({following.mixer.layer.name}).",
+                where=reading.where(*block.mixer.path),
+            )
+            return
 
 
 def _twice(reading: Reading) -> Iterator[Finding]:
@@ -190,7 +189,7 @@ def _plain(reading: Reading, kind: type[Activation]) -> list[Block]:
         for block in reading.hidden
         if any(isinstance(placed.layer, kind) for placed in block.activations)
         and not block.is_normed
-        and not block.dense.is_bypassed
+        and not block.mixer.is_bypassed
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import get_args
 
 from nnctl.core.finding import Finding, Report, Verdict
-from nnctl.spec.lint import activations, data, duration, initialization, layers, objective, optimization
+from nnctl.spec.lint import activations, data, duration, initialization, layers, objective, optimization, sequences
 from nnctl.spec.lint.reading import Reading, Sizes
 from nnctl.spec.load import LoadedSpec
 
@@ -17,6 +17,7 @@ SUBJECTS: tuple[Callable[[Reading], Iterator[Finding]], ...] = (
     activations.findings,
     layers.findings,
     initialization.findings,
+    sequences.findings,
     objective.findings,
     optimization.findings,
     duration.findings,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import prod, sqrt
 
 from nnctl.core.finding import Finding, Rule
 from nnctl.nn.activations import Activation, Sigmoid, Tanh
-from nnctl.nn.dense import Dense
 from nnctl.nn.initializers import (
     Auto,
     Constant,
@@ -95,18 +94,23 @@ def findings(reading: Reading) -> Iterator[Finding]:
     yield from found or _unsuited(reading)
 
 
+def _kernels(blocks: Iterable[Block]) -> list[Block]:
+    """Return the blocks whose weights the spec's init draws: dense layers and convolutions."""
+    return [block for block in blocks if block.kernel is not None]
+
+
 def _init_of(block: Block, reading: Reading) -> Initializer:
-    assert isinstance(block.dense.layer, Dense)
-    return block.dense.layer.init or reading.spec.init
+    assert block.kernel is not None
+    return block.kernel.init or reading.spec.init
 
 
 def _where(block: Block, reading: Reading) -> str:
-    assert isinstance(block.dense.layer, Dense)
-    return reading.where(*block.dense.path, "init") if block.dense.layer.init else reading.where("init")
+    assert block.kernel is not None
+    return reading.where(*block.mixer.path, "init") if block.kernel.init else reading.where("init")
 
 
 def _symmetric(reading: Reading) -> Iterator[Finding]:
-    alike = [block for block in reading.hidden if isinstance(_init_of(block, reading), Zeros | Constant)]
+    alike = [block for block in _kernels(reading.hidden) if isinstance(_init_of(block, reading), Zeros | Constant)]
     if alike:
         init = _init_of(alike[0], reading)
         start = f"{init.value:g}" if isinstance(init, Constant) else "0"
@@ -117,7 +121,7 @@ def _symmetric(reading: Reading) -> Iterator[Finding]:
 
 
 def _selu(reading: Reading) -> Iterator[Finding]:
-    for block in reading.hidden:
+    for block in _kernels(reading.hidden):
         init = _init_of(block, reading)
         suited = isinstance(init, Auto | LecunNormal | LecunUniform | Orthogonal)
         if block.activation and isinstance(block.activation.layer, Selu) and not suited and not block.is_normed:
@@ -129,8 +133,8 @@ def _scale(reading: Reading) -> Iterator[Finding]:
     """Follow the spread of the signal through the layers whose weights are given in numbers."""
     factors = [
         (block, factor)
-        for block in reading.blocks
-        if not block.is_normed and not block.dense.is_bypassed
+        for block in _kernels(reading.blocks)
+        if not block.is_normed and not block.mixer.is_bypassed
         for factor in [_factor(block, reading)]
         if factor is not None
     ]
@@ -164,15 +168,15 @@ def _factor(block: Block, reading: Reading) -> float | None:
 
 
 def _biases(reading: Reading) -> Iterator[Finding]:
-    for block in reading.blocks:
-        assert isinstance(block.dense.layer, Dense)
-        own = block.dense.layer.bias_init
+    for block in _kernels(reading.blocks):
+        assert block.kernel is not None
+        own = block.kernel.bias_init
         init = own or reading.spec.bias_init
-        if not isinstance(init, Constant) or not block.dense.layer.bias:
+        if not isinstance(init, Constant) or not block.kernel.bias:
             continue
         has_relu = block.activation is not None and isinstance(block.activation.layer, Relu)
         if (has_relu and init.value < -0.5) or abs(init.value) > 2:
-            where = reading.where(*block.dense.path, "bias_init") if own else reading.where("bias_init")
+            where = reading.where(*block.mixer.path, "bias_init") if own else reading.where("bias_init")
             dead = ": most relu units start dead" if has_relu and init.value < 0 else ""
             yield BIAS.warn(f"the biases start at {init.value:g}{dead}.", where=where, value=init.value)
             return
@@ -180,7 +184,8 @@ def _biases(reading: Reading) -> Iterator[Finding]:
 
 def _unsuited(reading: Reading) -> Iterator[Finding]:
     small = (XavierNormal, XavierUniform, LecunNormal, LecunUniform)
-    plain = [b for b in reading.hidden if not b.is_normed and not b.dense.is_bypassed and b.activation is not None]
+    hidden = _kernels(reading.hidden)
+    plain = [b for b in hidden if not b.is_normed and not b.mixer.is_bypassed and b.activation is not None]
     weak = [b for b in plain if isinstance(_init_of(b, reading), small) and _wants(b).startswith("he")]
     strong = [
         b
@@ -191,8 +196,8 @@ def _unsuited(reading: Reading) -> Iterator[Finding]:
         yield UNSUITED.warn(_said(weak, reading), where=_where(weak[0], reading))
     elif len(strong) >= 2:
         yield UNSUITED.warn(_said(strong, reading), where=_where(strong[0], reading))
-    elif reading.hidden:
-        yield UNSUITED.passed(f"{_init_of(reading.hidden[0], reading).name} before {_before(reading.hidden[0])}.")
+    elif hidden:
+        yield UNSUITED.passed(f"{_init_of(hidden[0], reading).name} before {_before(hidden[0])}.")
 
 
 def _said(blocks: list[Block], reading: Reading) -> str:

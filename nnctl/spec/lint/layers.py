@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nnctl.core.finding import Finding, Rule
 from nnctl.nn.alpha_dropout import AlphaDropout
+from nnctl.nn.conv import Kernel
 from nnctl.nn.dense import Dense
 from nnctl.nn.dropout import Dropout
 from nnctl.nn.norm import BatchNorm, Normalization
@@ -127,7 +128,8 @@ def _norm(reading: Reading) -> Iterator[Finding]:
     norms = list(reading.following(BatchNorm))
     rows = reading.sizes.rows if reading.spec.training.batch_size == "full" and reading.sizes else None
     batch = rows if reading.spec.training.batch_size == "full" else reading.spec.training.batch_size
-    if norms and isinstance(batch, int) and batch < FEW_ROWS:
+    of_rows = any(isinstance(b.mixer.layer, Dense) and p in b.after for b in reading.blocks for p, _ in norms)
+    if of_rows and isinstance(batch, int) and batch < FEW_ROWS:  # on images every pixel counts as a row
         judged = SMALL_BATCH.fail if batch == 1 else SMALL_BATCH.warn
         yield judged(
             f"batch_norm with batches of {batch} row{'s' if batch > 1 else ''}.",
@@ -139,10 +141,10 @@ def _norm(reading: Reading) -> Iterator[Finding]:
         if before is not None and isinstance(before.layer, Dropout):
             yield DROPOUT_THEN_NORM.warn("batch_norm stands right after dropout.", where=reading.where(*placed.path))
             break
-    idle = [before for _, before in norms if before and isinstance(before.layer, Dense) and before.layer.bias]
+    idle = [before for _, before in norms if before and isinstance(before.layer, Dense | Kernel) and before.layer.bias]
     if idle:
         yield BIAS.warn(
-            f"{len(idle)} dense layer{'s' if len(idle) > 1 else ''} right before batch_norm with a bias.",
+            f"{len(idle)} layer{'s' if len(idle) > 1 else ''} right before batch_norm with a bias.",
             where=reading.where(*idle[0].path),
         )
 
@@ -181,11 +183,11 @@ def _selu(reading: Reading) -> Iterator[Finding]:
 
 
 def _shape(reading: Reading) -> Iterator[Finding]:
-    plain = [block for block in reading.hidden if not block.dense.is_bypassed]
+    plain = [block for block in reading.hidden if block.kernel is not None and not block.mixer.is_bypassed]
     if len(plain) >= DEEP:
         yield NO_RESIDUAL.warn(
             f"{len(plain)} hidden layers in a row, without a residual.",
-            where=reading.where(*plain[0].dense.path),
+            where=reading.where(*plain[0].mixer.path),
             value=len(plain),
             threshold=DEEP,
         )
@@ -200,7 +202,7 @@ def _shape(reading: Reading) -> Iterator[Finding]:
             around = f"{block.fan_in or 'the inputs'} before it, {following or 'the outputs'} after it"
             yield BOTTLENECK.warn(
                 f"{block.units} unit{'s' if block.units > 1 else ''}, with {around}.",
-                where=reading.where(*block.dense.path),
+                where=reading.where(*block.mixer.path),
                 value=block.units,
             )
             return

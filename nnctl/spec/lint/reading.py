@@ -5,21 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from nnctl.core.component import Loc
 from nnctl.nn.activations import Activation, Linear
+from nnctl.nn.attention import Attention
 from nnctl.nn.compose import Repeat, Residual, Sequential
+from nnctl.nn.conv import Kernel
 from nnctl.nn.dense import Dense
 from nnctl.nn.dropout import Dropout
+from nnctl.nn.embedding import Embedding, TiedEmbedding
 from nnctl.nn.layer import Layer
-from nnctl.nn.norm import Normalization
+from nnctl.nn.norm import BatchNorm, Normalization
+from nnctl.nn.parallel import Parallel
+from nnctl.nn.recurrent import Recurrent
+from nnctl.nn.shape import Flatten, Reshape
+from nnctl.nn.transformer import TransformerBlock
 from nnctl.optim.clock import Clock, Length, steps_in
 from nnctl.spec.load import LoadedSpec
 from nnctl.spec.model import DEFAULT_EPOCHS, Spec
 
 __all__ = ["Block", "Placed", "Reading", "Sizes"]
 
+MIXERS = (Dense, Kernel, Recurrent, Attention, Embedding, TransformerBlock, TiedEmbedding, Parallel)
+"""Layers that begin a block."""
+STRAIGHT = (Linear, Dropout, BatchNorm, Flatten, Reshape)
+"""Layers between two linear maps that leave them one linear map, in inference."""
 NOMINAL_STEPS = 1000
 """Steps of an epoch where the data are not at hand; shares of the training come out the same for any large number."""
 
@@ -44,25 +56,31 @@ class Placed:
 
 @dataclass(frozen=True)
 class Block:
-    """A dense layer with all that follows it up to the next one.
+    """A layer that mixes its inputs, with all that follows it up to the next such layer.
 
     Parameters
     ----------
-    dense : Placed
+    mixer : Placed
+        A dense layer, a convolution, a recurrent layer, attention, or a composite that is not looked into.
     after : tuple of Placed
-        Activations, normalizations, dropout, in their order.
+        Activations, normalizations, dropout, pooling, in their order.
     fan_in : int or None
-        The width of the dense layer before; None where only the data know it.
+        The width of the dense layer before; None where only the data know it, or where that is none.
     """
 
-    dense: Placed
+    mixer: Placed
     after: tuple[Placed, ...]
     fan_in: int | None
 
     @property
+    def kernel(self) -> Dense | Kernel | None:
+        """The layer, where it is one linear map with an init of its own: dense or a convolution."""
+        return self.mixer.layer if isinstance(self.mixer.layer, Dense | Kernel) else None
+
+    @property
     def units(self) -> int | None:
-        """Its width; None where only the data know it."""
-        units = self.dense.layer.units if isinstance(self.dense.layer, Dense) else None
+        """The width of a dense layer; None for another, or where only the data know it."""
+        units = self.mixer.layer.units if isinstance(self.mixer.layer, Dense) else None
         return units if isinstance(units, int) else None
 
     @property
@@ -79,6 +97,11 @@ class Block:
     def is_normed(self) -> bool:
         """Whether a normalization sets the scale of its outputs anew."""
         return any(isinstance(placed.layer, Normalization) for placed in self.after)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it bends nothing: a linear map, and then nothing but what leaves lines straight."""
+        return self.kernel is not None and all(isinstance(placed.layer, STRAIGHT) for placed in self.after)
 
 
 @dataclass(frozen=True)
@@ -111,22 +134,26 @@ class Reading:
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """Every dense layer with what follows it."""
-        places = [i for i, placed in enumerate(self.layers) if isinstance(placed.layer, Dense)]
+        """Every layer that mixes its inputs, with what follows it."""
+        places = [i for i, placed in enumerate(self.layers) if isinstance(placed.layer, MIXERS)]
         found: list[Block] = []
-        for i, end in zip(places, [*places[1:], len(self.layers)], strict=True):
-            fan_in = found[-1].units if found else self.sizes.inputs if self.sizes else None
+        for i, end in pairwise([*places, len(self.layers)]):
+            if not found:
+                fan_in = self.sizes.inputs if self.sizes else None
+            else:
+                reshaped = any(isinstance(placed.layer, Flatten | Reshape) for placed in found[-1].after)
+                fan_in = None if reshaped else found[-1].units
             found.append(Block(self.layers[i], self.layers[i + 1 : end], fan_in))
         return tuple(found)
 
     @property
     def hidden(self) -> tuple[Block, ...]:
-        """All dense layers but the last."""
+        """All blocks but the last."""
         return self.blocks[:-1]
 
     @property
     def output(self) -> Block | None:
-        """The last dense layer with what follows it."""
+        """The last block."""
         return self.blocks[-1] if self.blocks else None
 
     def following(self, kind: type[Layer]) -> Iterator[tuple[Placed, Placed | None]]:
@@ -173,7 +200,7 @@ class Reading:
 def _unrolled(layers: Sequence[Layer], path: Loc, *, is_bypassed: bool) -> Iterator[Placed]:
     for i, layer in enumerate(layers):
         here = (*path, i, layer.name)
-        if isinstance(layer, Sequential):
+        if isinstance(layer, Sequential) and not isinstance(layer, MIXERS):
             times = layer.times if isinstance(layer, Repeat) else 1
             bypassed = is_bypassed or isinstance(layer, Residual)
             for _ in range(times):
