@@ -235,7 +235,7 @@ def _linear_rows(experiment: Experiment) -> int:
 
 
 def _linear_score(experiment: Experiment, judged: Split) -> float:
-    """Return the accuracy or r2 of a linear model on a part; nan where there is nothing to tell apart."""
+    """Return the accuracy or r2 of a linear model on a part; nan where targets are not one label or value a row."""
     from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415 - a second to import
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - 18 ms
 
@@ -246,7 +246,8 @@ def _linear_score(experiment: Experiment, judged: Split) -> float:
     )  # a file may be sorted by class
     x, y = _table(train.x[chosen]), train.y[chosen]
     weight = None if train.weight is None else train.weight[chosen]
-    if len(np.unique(y)) < 2:
+    is_one_label = experiment.loss.task == "regression" or y.ndim == 1
+    if not is_one_label or len(np.unique(y)) < 2:
         return nan
     # SciPy brings a BLAS of its own, and its threads wait for each other where others are at work.
     with warnings.catch_warnings(), np.errstate(all="ignore"), threadpool_limits(1, user_api="blas"):
@@ -262,7 +263,7 @@ def _table(x: Array) -> Float:
 def _beats_linear(figures: dict[str, Any]) -> Finding:
     network, linear, metric = figures["network"], figures["linear"], figures["metric"]
     if not isfinite(linear):
-        return LINEAR.passed("there is nothing to tell apart in the rows that the linear model got.")
+        return LINEAR.passed("there is no linear model for such targets.")
     if not isfinite(network):
         return LINEAR.warn(f"the network has no {metric}, and a linear model has {linear:.3g}.")
     error = hypot(*(_standard_error(metric, score, figures["rows"]) for score in (network, linear)))

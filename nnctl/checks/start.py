@@ -92,7 +92,7 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
     figures: dict[str, Any] = {
         "loss": loss,
         "reference": reference,
-        "expected": _expected(experiment.loss, t.shape[1]),
+        "expected": _expected(experiment.loss, t.shape[-1]),
         "ratio": loss / reference if reference > 0 else None,
         "size": size,
     }
