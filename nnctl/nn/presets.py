@@ -101,7 +101,7 @@ class Mlp(Preset, name="mlp"):
         """Yield the layers that it stands for."""
         yield Flatten()
         for units in self.hidden:
-            yield Dense(units=units)
+            yield Dense(units=units, bias=not isinstance(self.norm, BatchNorm))  # which takes every bias away
             if self.norm is not None:
                 yield self.norm
             yield self.activation

@@ -7,22 +7,25 @@ import pytest
 import reference
 import reference_attention
 import reference_convolution
+import reference_norm
 import reference_recurrence
 from contract import Rig
 from test_contract import CASES
 
 from nnctl.core.arrays import Shape
 from nnctl.nn.layer import Layer
+from nnctl.nn.presets import Preset
 
-TEXTBOOK = reference.LAYERS | reference_attention.LAYERS | reference_convolution.LAYERS
+TEXTBOOK = reference.LAYERS | reference_attention.LAYERS | reference_convolution.LAYERS | reference_norm.LAYERS
 FORMULAS = [c for c in CASES if c.values[0].name in TEXTBOOK and not getattr(c.values[0], "dropout", 0)]
 every_formula = pytest.mark.parametrize(("layer", "shape"), FORMULAS)
 
 
 def test_every_layer_but_dropout_and_the_composites_has_a_textbook_version() -> None:
     assert set(Layer.members()) - set(TEXTBOOK) - set(reference_recurrence.CELLS) == {
-        *("dropout", "spatial_dropout"),
-        *("sequential", "residual", "repeat"),
+        *("dropout", "spatial_dropout", "alpha_dropout"),
+        *("sequential", "residual", "repeat", "parallel", "weight_norm"),
+        *(name for name, layer in Layer.members().items() if issubclass(layer, Preset)),
         *("tied_embedding", "transformer_block"),
     }
 
