@@ -29,7 +29,7 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     ("dropout-before-batch-norm", "dropout-rate", "overfit-inference-gap", "bias-before-batch-norm"),
     ("attention-without-position", "post-norm-without-warmup", "recurrent-without-clipping"),
     # Its gradient.
-    ("wrong-gradient", "wrong-loss-gradient", "wrong-penalty-gradient", "unrepeatable-gradient"),
+    ("unrepeatable-gradient", "wrong-gradient", "wrong-loss-gradient", "wrong-penalty-gradient"),
     # What it is trained for, and how.
     ("perceptron-loss-with-hidden-layers", "strong-penalty", "label-smoothing"),
     ("learning-rate-range", "optimizer-constants", "tight-clipping"),
