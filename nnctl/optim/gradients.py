@@ -241,7 +241,7 @@ class L1(Regularizer, name="l1"):
 class MaxNorm(Regularizer, name="max_norm"):
     """Keep the incoming weights of every unit within a ball.
 
-    after a step:  w ← w · c / max(‖w‖, c)      for every column w of every kernel W (D_in, D_out)
+    after a step:  w ← w · c / max(‖w‖, c)      for every column w of every kernel W (..., D_out)
 
     Source: Srebro and Shraibman (2005), "Rank, trace-norm and max-norm"; for networks Srivastava et al. (2014),
     "Dropout: a simple way to prevent neural networks from overfitting", section 5.1.
@@ -255,5 +255,6 @@ class MaxNorm(Regularizer, name="max_norm"):
     def after_update(self, theta: Float, kernels: Sequence[Float], step_size: float | Float, decayed: int) -> None:  # noqa: ARG002
         """Scale every column that is longer than the limit back to it."""
         for W in kernels:
-            norms = np.sqrt(np.einsum("ij,ij->j", W, W))
+            columns = W.reshape(-1, W.shape[-1])
+            norms = np.sqrt(np.einsum("ij,ij->j", columns, columns))
             np.multiply(W, self.limit / np.maximum(norms, self.limit), out=W)
