@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from nnctl.core.arrays import Array, Float
 from nnctl.core.random import stream
 from nnctl.data.augment.augmenter import Augmenter
+from nnctl.data.image_files import ScaledImages
 
 __all__ = ["Batch", "Batches", "is_positionwise", "present"]
 
@@ -17,6 +20,8 @@ GATHERED_BYTES = 16 << 20
 """A set up to this size is gathered once an epoch and then seen through views; a larger one batch by batch."""
 
 
+AHEAD = 2
+"""Batches that are read from disk while one is trained on."""
 ALIKE = 50
 """Of so many batches' rows together those of like length are put into one batch, so that little is padded."""
 
@@ -58,7 +63,8 @@ class Batches:
     Parameters
     ----------
     x, t, w : array (N, ...), array (N, K), array (N,) or None
-        Inputs, encoded targets and weights. Targets of every position are class indices (N, T) or values (N, T, K).
+        Inputs, or images on disk that are read batch by batch; encoded targets and weights. Targets of every position
+        are class indices (N, T) or values (N, T, K).
     rows : int
         Rows of a batch.
     shuffle : bool
@@ -89,13 +95,14 @@ class Batches:
         self.seed = seed
         self.shuffled = shuffle and rows < len(x)  # one batch of everything has no order
         self.bounds = [(i, min(i + rows, len(x))) for i in range(0, len(x), rows)]
-        self._copies = self.shuffled or augmenter is not None
+        self._reads = isinstance(x, ScaledImages)
+        self._copies = self.shuffled or self._reads or augmenter is not None
         self._epoch_t = np.empty_like(t) if self._copies else t
         self._epoch_w = np.empty_like(w) if self._copies and w is not None else w
-        self._gathers = self.shuffled and augmenter is None and x.nbytes <= GATHERED_BYTES and lengths is None
-        self._epoch_x = np.empty_like(x) if self._gathers else x
-        gathers_batches = self._copies and augmenter is None and not self._gathers
-        self._batch_x = np.empty((rows, *x.shape[1:]), x.dtype) if gathers_batches else None
+        is_plain = self.shuffled and not self._reads and augmenter is None
+        self._gathers = is_plain and x.nbytes <= GATHERED_BYTES and lengths is None
+        self._epoch_x = np.empty_like(x) if self._gathers else np.empty((len(x), 0)) if self._reads else x
+        self._batch_x = np.empty((rows, *x.shape[1:]), x.dtype) if is_plain and not self._gathers else None
         self._order: tuple[int, Array] = (-1, np.empty(0))
         self._views = [
             Batch(self._epoch_x[a:b], self._epoch_t[a:b], None if w is None else self._epoch_w[a:b], a, b)  # type: ignore[index]
@@ -155,14 +162,29 @@ class Batches:
             np.take(self.x, order, 0, self._epoch_x, mode="clip")
             yield from self._views[first:]
             return
-        for view in self._views[first:]:
-            rows = order[view.start : view.stop]
-            yield self._cut(view._replace(x=self._gathered(rows, epoch)), rows)
+        views = self._views[first:]
+        rows = [order[view.start : view.stop] for view in views]
+        inputs = self._read_ahead(rows, epoch) if self._reads else (self._gathered(each, epoch) for each in rows)
+        for view, each, x in zip(views, rows, inputs, strict=True):
+            yield self._cut(view._replace(x=x), each)
+
+    def _read_ahead(self, rows: Sequence[Array], epoch: int) -> Iterator[Array]:
+        """Yield the inputs of batches, of which some are read while one is in use."""
+        waiting: deque[Future[Array]] = deque()
+        with ThreadPoolExecutor(AHEAD) as pool:
+            for each in rows:
+                waiting.append(pool.submit(self._gathered, each, epoch))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     def _gathered(self, rows: Array, epoch: int) -> Array:
         """Return the inputs of some rows, as they are in an epoch."""
         if self.augmenter is not None:
             return self.augmenter.rows_of(rows, epoch)
+        if self._reads:
+            return self.x[rows]
         assert self._batch_x is not None
         return np.take(self.x, rows, 0, self._batch_x[: len(rows)], mode="clip")
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,6 +17,7 @@ from nnctl.data.columns import ColumnEncoder
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.dates import in_time
 from nnctl.data.finite import refuse_unusable
+from nnctl.data.image_files import ImageFiles, ScaledImages
 from nnctl.data.preprocessing import Preprocessing
 from nnctl.data.scaling import NoScaling, Scaling
 from nnctl.data.sources import Source
@@ -71,7 +73,7 @@ def prepare(
 
     table, text, notes = _tokenized(table, rows)
     x, encoder, filled = _encoded(table, rows["train"])
-    notes += filled
+    notes = (*table.notes, *notes, *filled)
     affine = (NoScaling() if table.tokens is not None else scaling).fit(*_instances(x, table, rows["train"]))
     if encoder is not None:
         affine = affine.except_where(encoder.is_onehot)
@@ -89,7 +91,12 @@ def prepare(
         targets = y[chosen] if y_affine is None else y_affine.apply(y, chosen, dtype)
         weight = None if table.weight is None else table.weight[chosen].astype(dtype)
         lengths = None if table.lengths is None else table.lengths[chosen]
-        inputs = affine.apply(x, chosen, dtype) if table.tokens is None else x[chosen].astype(np.int32)
+        if isinstance(x, ImageFiles):
+            inputs = cast("Array", ScaledImages(x, chosen, affine, np.dtype(dtype)))  # is used as one
+        elif table.tokens is None:
+            inputs = affine.apply(x, chosen, dtype)
+        else:
+            inputs = x[chosen].astype(np.int32)
         return Split(inputs, targets, weight, chosen, lengths)
 
     parts = {name: part(chosen) for name, chosen in rows.items()}
@@ -168,7 +175,7 @@ def _encoded(table: Table, train: Array) -> tuple[Array, ColumnEncoder | None, t
     x, features = table.x, table.features
     if math.prod(x.shape[1:]) == 0 or len(x.shape) < 2:
         raise DataError(f"the data have no input columns: x has shape {x.shape}, and (N, D) is needed.")
-    if not isinstance(x, np.ndarray):
+    if not isinstance(x, np.ndarray | ImageFiles):
         encoder = ColumnEncoder.fit(x, table.columns, train)
         notes = tuple(sentence for sentence in (encoder.filled(x), encoder.unseen(x)) if sentence)
         x, features = encoder.encode(x), encoder.features

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nnctl.core.errors import DataError
+from nnctl.data.image_files import SUFFIXES as IMAGES
+from nnctl.data.pictures import picture_shape
 from nnctl.data.preprocessing import Preprocessing
 from nnctl.data.sources import Source
 from nnctl.data.sources.card import FromCard
 from nnctl.data.sources.delimited import Csv, Tsv
 from nnctl.data.sources.frames import FrameFile, targets_of
 from nnctl.data.sources.idx import as_rows, read_idx
+from nnctl.data.sources.images import Images
 from nnctl.data.sources.npz import Npz, read_npz, table_of
 from nnctl.data.sources.parquet import Parquet
 from nnctl.data.sources.paths import found
@@ -30,7 +36,7 @@ def read_input(path: str, preprocessing: Preprocessing, source: Source | None = 
     Parameters
     ----------
     path : str
-        A .csv, .tsv, .parquet, .npz, .npy or idx file.
+        A .csv, .tsv, .parquet, .npz, .npy or idx file; an image, or a folder of images.
     preprocessing : Preprocessing
         The run's.
     source : Source or None
@@ -41,10 +47,12 @@ def read_input(path: str, preprocessing: Preprocessing, source: Source | None = 
     DataError
         The file cannot be read, or a column is missing.
     """
-    file = found(path, Path.cwd())
+    file = found(path, Path.cwd(), folders=True)
     if isinstance(source, FromCard):
         source = source.source()
     suffix = file.suffix.lower()
+    if file.is_dir() or suffix in IMAGES or (suffix == ".csv" and isinstance(source, Images)):
+        return _images(file, preprocessing, source)
     if suffix in {".csv", ".tsv", ".parquet"}:
         return _frame(file, preprocessing, _reader(suffix, source, preprocessing.target))
     if suffix in {".npz", ".npy"}:
@@ -57,7 +65,17 @@ def read_input(path: str, preprocessing: Preprocessing, source: Source | None = 
         x = read_idx(file)
         x, features = as_rows(x, "flat" if len(preprocessing.input_shape) == 1 else "image")
         return Table(x, None, features)
-    raise DataError(f"{file}: is of no kind that can be read. Known: {', '.join(SUFFIXES)}.")
+    raise DataError(f"{file}: is of no kind that can be read. Known: {', '.join((*SUFFIXES, *IMAGES))}.")
+
+
+def _images(file: Path, preprocessing: Preprocessing, source: Source | None) -> Table:
+    shape = picture_shape(preprocessing.input_shape, preprocessing.inputs)
+    if shape is None:
+        raise DataError(f"{file}: holds images, and the network was trained on rows of {preprocessing.input_shape}.")
+    reader = source if isinstance(source, Images) else Images(path="-")
+    table = reader.of_input(file, shape, preprocessing.classes or ())
+    assert isinstance(table.x, np.ndarray)
+    return replace(table, x=table.x.reshape(len(table), *preprocessing.input_shape), features=preprocessing.inputs)
 
 
 def _reader(suffix: str, source: Source | None, target: str) -> FrameFile:

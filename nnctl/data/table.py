@@ -85,6 +85,8 @@ class Table:
     sequence : bool
         Whether x (N, T, D) holds sequences of quantities, so that a feature means the same at every step, and is scaled
         alike.
+    notes : tuple of str
+        What a person should know of how the rows were read.
     """
 
     x: Array | pl.DataFrame
@@ -101,6 +103,7 @@ class Table:
     tokens: tuple[str, ...] | None = None
     text: Wording | TextEncoder | None = None
     sequence: bool = False
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)

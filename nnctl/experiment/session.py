@@ -13,6 +13,7 @@ import numpy as np
 
 from nnctl.core.errors import DataError, Diverged, Interrupted, NnctlError, UsageError
 from nnctl.data.dataset import Prepared
+from nnctl.data.image_files import ScaledImages
 from nnctl.experiment.assembly import Experiment, set_blas_threads
 from nnctl.experiment.saving import restore_training, save_best, save_training
 from nnctl.runs.environment import environment
@@ -274,5 +275,5 @@ def data_hash(data: Prepared) -> str:
         for array in () if part is None else (part.x, part.y, part.weight):
             if array is not None:
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).data)
+                digest.update(array.digest if isinstance(array, ScaledImages) else np.ascontiguousarray(array).data)
     return digest.hexdigest()

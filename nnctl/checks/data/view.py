@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +13,7 @@ import numpy as np
 from nnctl.core.arrays import Array, Shape
 from nnctl.core.errors import DataError
 from nnctl.data.dataset import Prepared
+from nnctl.data.pictures import picture_shape
 from nnctl.data.sources import Source
 from nnctl.data.sources.card import FromCard
 from nnctl.data.sources.frames import FrameSource
@@ -103,7 +102,7 @@ class View:
         """What the network receives of every part, as matrices (N, D)."""
         assert self.data is not None
         splits = {"train": self.data.train, "validation": self.data.validation, "test": self.data.test}
-        return {name: split.x.reshape(len(split), -1) for name, split in splits.items() if split is not None}
+        return {name: _as_matrix(split.x) for name, split in splits.items() if split is not None}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -195,12 +194,12 @@ def _raw(loaded: LoadedSpec) -> tuple[Table, Table]:
 
 def _image_shape(table: Table) -> Shape | None:
     shape = table.x.shape[1:]
-    if len(shape) == 3 and shape[2] in CHANNELS:
-        return tuple(shape)
-    if len(shape) == 2 and isinstance(table.x, np.ndarray) and table.x.dtype == np.uint8:
-        return (*shape, 1)
-    places = re.findall(r"\d+", table.features[-1]) if table.features else []
-    flat = tuple(int(place) + 1 for place in places)
-    if table.features and table.features[-1].startswith("pixel_") and math.prod(flat) == shape[0]:
-        return (*flat, 1) if len(flat) == 2 else flat
-    return None
+    is_bytes = isinstance(table.x, np.ndarray) and table.x.dtype == np.uint8
+    if (len(shape) == 3 and shape[2] not in CHANNELS) or (len(shape) == 2 and not is_bytes):
+        return None
+    return picture_shape(tuple(shape), table.features)
+
+
+def _as_matrix(x: Array) -> Array:
+    """Return rows of any shape as a matrix (N, D); images on disk are read."""
+    return np.asarray(x).reshape(len(x), -1)

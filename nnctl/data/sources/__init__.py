@@ -1,6 +1,6 @@
 """Where data come from; importing this package registers every source."""
 
-from nnctl.data.sources import bundled, card, delimited, generated, idx, npz, openml, parquet, sequences, text
+from nnctl.data.sources import bundled, card, delimited, generated, idx, images, npz, openml, parquet, sequences, text
 from nnctl.data.sources.source import Source
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "delimited",
     "generated",
     "idx",
+    "images",
     "npz",
     "openml",
     "parquet",
