@@ -14,10 +14,68 @@ from nnctl.nn.dot_product import attend, attend_backward
 from nnctl.nn.initializers import Initializer
 from nnctl.nn.layer import Context, Layer, Param, ShapeError, Views
 
-__all__ = ["Attention"]
+__all__ = ["Attention", "MultiHead", "heads_of"]
 
 
-class Attention(Layer, name="attention"):
+class MultiHead(Layer):
+    """Attention of several heads, each with its share of the columns."""
+
+    heads: PositiveInt
+    """How many heads look at the sequence, each with D / heads columns; they must divide D."""
+    dropout: Share = 0.0
+    """Share of the weights to drop in training."""
+    bias: bool = True
+    """Whether the projections have biases."""
+    init: Initializer | None = None
+    """Initial weights; by default the `init` of the spec. Kernels side by side have the fans of one."""
+
+    sharded: ClassVar[bool] = True
+    field_synonyms: ClassVar[Mapping[str, str]] = {
+        "num_heads": "heads",
+        "n_heads": "heads",
+        "nhead": "heads",
+        "n_head": "heads",
+        "attn_dropout": "dropout",
+        "use_bias": "bias",
+        "kernel_initializer": "init",
+    }
+    advice: ClassVar[Mapping[str, str]] = {
+        "embed_dim": "The width is that of the input.",
+        "key_dim": "The columns of a head are the width of the input divided by the heads.",
+    }
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Return (T, D), if the input is a sequence and the heads divide its width."""
+        if len(shape) != 2 or not shape[0]:
+            raise ShapeError(f"{self.name} needs a sequence (T, D) of at least one position. Got {shape}.")
+        D = shape[1]
+        if D % self.heads:
+            fitting = ", ".join(str(n) for n in range(1, D + 1) if D % n == 0)
+            raise ShapeError(f"the heads must divide the width {D}: {fitting}. Got {self.heads}.")
+        return shape
+
+    def by_head(self, a: Float) -> Float:
+        """Return (B, T, D) as a view (B, h, T, d)."""
+        B, T, D = a.shape
+        return a.reshape(B, T, self.heads, D // self.heads).transpose(0, 2, 1, 3)
+
+    def shown(self, x: Float, ctx: Context) -> Array | None:
+        """Return the mask of a batch, if it has one.
+
+        Raises
+        ------
+        ShapeError
+            Where it is for sequences of another length.
+        """
+        if ctx.mask is not None and ctx.mask.shape != x.shape[:2]:
+            raise ShapeError(
+                f"the mask says which of {ctx.mask.shape[1]} positions are there, but {x.shape[1]} reach "
+                f"the {self.name}: a layer before it changes the length."
+            )
+        return ctx.mask
+
+
+class Attention(MultiHead, name="attention"):
     """Multi-head self-attention: every position takes a weighted mean of what all positions offer.
 
     forward:   [q k v] = x W_qkv + b_qkv, each cut into `heads` pieces of d = D / heads columns; in every head
@@ -41,35 +99,15 @@ class Attention(Layer, name="attention"):
     (2021), "RoFormer", eq. 34, arXiv:2104.09864, for `rotary`.
     """
 
-    heads: PositiveInt
-    """How many heads look at the sequence, each with D / heads columns; they must divide D."""
     causal: bool = False
     """Whether a position sees only itself and what comes before it."""
     rotary: bool = False
     """Whether queries and keys are turned by their position; the columns of a head must be even in number."""
-    dropout: Share = 0.0
-    """Share of the weights to drop in training."""
-    bias: bool = True
-    """Whether b_qkv and b_o are there."""
-    init: Initializer | None = None
-    """Initial weights; by default the `init` of the spec. W_qkv counts as three kernels (D, D) side by side."""
 
-    sharded: ClassVar[bool] = True
     field_synonyms: ClassVar[Mapping[str, str]] = {
-        "num_heads": "heads",
-        "n_heads": "heads",
-        "nhead": "heads",
-        "n_head": "heads",
         "is_causal": "causal",
         "use_causal_mask": "causal",
         "rope": "rotary",
-        "attn_dropout": "dropout",
-        "use_bias": "bias",
-        "kernel_initializer": "init",
-    }
-    advice: ClassVar[Mapping[str, str]] = {
-        "embed_dim": "The width is that of the input.",
-        "key_dim": "The columns of a head are the width of the input divided by the heads.",
     }
 
     def params(self, shape: Shape) -> dict[str, Param]:
@@ -95,12 +133,7 @@ class Attention(Layer, name="attention"):
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return (T, D), if the input is a sequence and the heads divide its width."""
-        if len(shape) != 2 or not shape[0]:
-            raise ShapeError(f"attention needs a sequence (T, D) of at least one position. Got {shape}.")
-        D = shape[1]
-        if D % self.heads:
-            fitting = ", ".join(str(n) for n in range(1, D + 1) if D % n == 0)
-            raise ShapeError(f"the heads must divide the width {D}: {fitting}. Got {self.heads}.")
+        D = super().out_shape(shape)[1]
         if self.rotary and D // self.heads % 2:
             raise ShapeError(
                 f"rotary turns pairs of columns, but each of the {self.heads} heads has {D // self.heads}: "
@@ -119,8 +152,8 @@ class Attention(Layer, name="attention"):
         if self.rotary:
             _turn(qkv, _turns(T, D // self.heads, qkv.dtype))
         c = ctx.out("c", x.shape)
-        q, k, v = _heads(qkv)
-        seen = attend(q, k, v, self._by_head(c), ctx, shown=_shown(x, ctx), causal=self.causal, dropout=self.dropout)
+        q, k, v = heads_of(qkv)
+        seen = attend(q, k, v, self.by_head(c), ctx, shown=self.shown(x, ctx), causal=self.causal, dropout=self.dropout)
         ctx.saved = x, c, seen
         y = ctx.out("y", x.shape)
         np.dot(as_rows(c), p.W_o, out=as_rows(y))
@@ -129,7 +162,7 @@ class Attention(Layer, name="attention"):
         return y
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
-        """Fill the gradients; return dx, in the memory of dy."""
+        """Fill the gradients; return dx."""
         x, c, seen = ctx.saved
         B, T, D = x.shape
         rows = as_rows(dy)
@@ -137,7 +170,8 @@ class Attention(Layer, name="attention"):
         dc = ctx.out("dc", c.shape)
         np.dot(rows, p.W_o.T, out=as_rows(dc))
         dqkv = ctx.out("dqkv", (B, T, 3, self.heads, D // self.heads))
-        attend_backward(seen, self._by_head(dc), *_heads(dqkv), ctx)
+        dq, dk, dv = heads_of(dqkv)
+        attend_backward(seen, self.by_head(dc), dq, dk, dv, ctx)
         if self.rotary:
             _turn(dqkv, _turns(T, D // self.heads, dqkv.dtype).conj())
         slopes = dqkv.reshape(B * T, 3 * D)
@@ -147,26 +181,14 @@ class Attention(Layer, name="attention"):
             column_sums(slopes, out=g.b_qkv)
         if not ctx.need_dx:
             return None
-        np.dot(slopes, p.W_qkv.T, out=rows)
-        return dy
-
-    def _by_head(self, a: Float) -> Float:
-        B, T, D = a.shape
-        return a.reshape(B, T, self.heads, D // self.heads).transpose(0, 2, 1, 3)
+        dx = dc  # its memory is free now
+        np.dot(slopes, p.W_qkv.T, out=as_rows(dx))
+        return dx
 
 
-def _heads(qkv: Float) -> tuple[Float, Float, Float]:
-    q, k, v = qkv.transpose(2, 0, 3, 1, 4)
-    return q, k, v
-
-
-def _shown(x: Float, ctx: Context) -> Array | None:
-    if ctx.mask is not None and ctx.mask.shape != x.shape[:2]:
-        raise ShapeError(
-            f"the mask says which of {ctx.mask.shape[1]} positions are there, but {x.shape[1]} reach the attention: "
-            f"a layer before it changes the length."
-        )
-    return ctx.mask
+def heads_of(stacked: Float) -> tuple[Float, ...]:
+    """Return the n pieces of (B, T, n, h, d), such as q, k and v, each a view (B, h, T, d)."""
+    return tuple(stacked.transpose(2, 0, 3, 1, 4))
 
 
 def _turn(qkv: Float, turns: Array) -> None:

@@ -82,7 +82,7 @@ def attend(
         np.maximum(top, lowest, out=top)  # -inf where all is hidden, and -inf - -inf is no number
         np.subtract(weights, top, out=weights)
         np.exp(weights, out=weights)
-        sums = np.matmul(weights, ones(rows[2], q.dtype)[:, None], out=ctx.out("sums", rows))
+        sums = np.matmul(weights, ones(k.shape[2], q.dtype)[:, None], out=ctx.out("sums", rows))
         np.maximum(sums, 1, out=sums)  # the largest term is 1; there is none only where all is hidden
         if bits is not None:
             np.multiply(weights, dropout_mask(dropout, weights.shape, bits, ctx), out=weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,12 +11,14 @@ from nnctl.core.arrays import Shape
 from nnctl.core.component import PositiveInt, Share
 from nnctl.nn.attention import Attention
 from nnctl.nn.compose import Chain, Residual, chain
+from nnctl.nn.cross_attention import CrossAttention
 from nnctl.nn.dense import Dense
 from nnctl.nn.dropout import Dropout
 from nnctl.nn.gelu import Gelu
 from nnctl.nn.glu import Swiglu
 from nnctl.nn.layer import Layer, Part, ShapeError
 from nnctl.nn.norm import LayerNorm
+from nnctl.nn.segment import Segment
 
 __all__ = ["TransformerBlock"]
 
@@ -27,13 +29,18 @@ class TransformerBlock(Chain, name="transformer_block"):
     forward:   pre:   u = x + A(N_1(x)),    y = u + F(N_2(u))
                post:  u = N_1(x + A(x)),    y = N_2(u + F(u))
                with A the attention, F(u) = φ(u W_1 + b_1) W_2 + b_2 at every position, and N the norm
+               with `memory` the cross-attention C comes between the two: u + C(N_3(u)), or N_3(u + C(u)), in place of u
     backward:  the chain rule through these layers
 
     Shapes: x, y (B, T, D); W_1 (D, ff), or (D, 2 ff) with `swiglu`; W_2 (ff, D).
 
-    It is short for residual, norm, attention, dense and dropout layers, and has their parameters. A stack of pre-norm
-    blocks leaves its sum unnormalized: put a norm after the last. A stack with `causal` is a decoder for language
-    models, one without it an encoder. The norm must work on every position by itself, as layer_norm and rms_norm do.
+    It is short for residual, norm, attention, dense and dropout layers, and has their parameters. The norm must work on
+    every position by itself, as layer_norm and rms_norm do. A stack of pre-norm blocks leaves its sum unnormalized: put
+    a norm after the last.
+
+    A stack without `causal` is an encoder, one with it a decoder, as in language models. With `memory` it is a decoder
+    beside an encoder: the first positions hold what the encoder made of a sequence of its own (see `segment`) and pass
+    unchanged; the others look at each other, then at them.
 
     Source: Vaswani et al. (2017), "Attention is all you need", sections 3.1 and 3.3, arXiv:1706.03762, for post;
     Xiong et al. (2020), "On layer normalization in the transformer architecture", figure 1, arXiv:2002.04745, for pre.
@@ -53,6 +60,8 @@ class TransformerBlock(Chain, name="transformer_block"):
     """Whether a position sees only itself and what comes before it."""
     rotary: bool = False
     """Whether the attention turns queries and keys by their position; else put a position layer before the blocks."""
+    memory: Annotated[int, Field(ge=0)] = 0
+    """How many positions in front are a memory for the others to look at; see segment for how they get there."""
     dropout: Share = 0.0
     """Share to drop in training: of the weights of the attention, and of what attention and network add."""
 
@@ -97,15 +106,19 @@ class TransformerBlock(Chain, name="transformer_block"):
         gated = isinstance(self.activation, Swiglu)
         ff = self.ff or (8 * width // 3 if gated else 4 * width)
         network = (Dense(units=2 * ff if gated else ff), self.activation, Dense(units=width))
-        dropout = (Dropout(rate=self.dropout),) if self.dropout else ()
-        if self.placement == "pre":
-            return (
-                Residual(layers=(self.norm, attention, *dropout)),
-                Residual(layers=(self.norm, *network, *dropout)),
-            )
+        dropped = (Dropout(rate=self.dropout),) if self.dropout else ()
+        look, think = self._added(attention, *dropped), self._added(*network, *dropped)
+        if not self.memory:
+            return (*look, *think)
+        cross = CrossAttention(heads=self.heads, memory=self.memory, dropout=self.dropout)
+        recall, *after = self._added(cross, *dropped)
         return (
-            Residual(layers=(attention, *dropout)),
-            self.norm,
-            Residual(layers=(*network, *dropout)),
-            self.norm,
+            Segment(layers=look, start=self.memory),
+            recall,
+            Segment(layers=(*after, *think), start=self.memory),
         )
+
+    def _added(self, *layers: Layer) -> tuple[Layer, ...]:
+        if self.placement == "pre":
+            return (Residual(layers=(self.norm, *layers)),)
+        return (Residual(layers=layers), self.norm)

@@ -67,6 +67,11 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
         ({"conv2d_transpose": {"channels": 2, "kernel": [4, 3], "stride": 2, "padding": 1, "bias": False}}, (5, 6, 4)),
         ({"conv2d_transpose": {"channels": 2, "dilation": 2, "padding": [1, 0]}}, (1, 2, 3)),
     ],
+    "cross_attention": [
+        ({"cross_attention": {"heads": 2, "memory": 1}}, SEQUENCE),
+        ({"cross_attention": {"heads": 1, "memory": 4, "dropout": 0.3}}, (6, 2)),
+        ({"cross_attention": {"heads": 3, "memory": 2, "bias": False}}, (5, 6)),
+    ],
     "dense": [
         ({"dense": 3}, FLAT),
         ({"dense": 4}, FLAT),
@@ -156,6 +161,11 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
     ],
     "resnet": [({"resnet": {"blocks": [1, 1], "channels": 2, "outputs": 3}}, (5, 4, 1))],
     "rms_norm": [("rms_norm", FLAT), ({"rms_norm": 0.1}, SEQUENCE), ("rms_norm", IMAGE), ("rms_norm", (1,))],
+    "segment": [
+        ({"segment": {"layers": [{"dense": 4}, "tanh"], "start": 1}}, SEQUENCE),
+        ({"segment": {"layers": ["linear"], "stop": 1}}, IMAGE),
+        ({"segment": {"layers": [{"dense": 3}, "flatten"], "start": 1, "stop": 3, "alone": True}}, (5, 2)),
+    ],
     "selu": [("selu", FLAT), ("selu", SEQUENCE)],
     "sequential": [
         ({"sequential": [{"dense": 3}, "relu"]}, FLAT),
@@ -179,6 +189,8 @@ LAYERS: dict[str, list[tuple[Any, Shape]]] = {
         ({"transformer_block": {"heads": 2, "ff": 5, "activation": "swiglu", "causal": True}}, SEQUENCE),
         ({"transformer_block": {"heads": 1, "ff": 3, "activation": "relu", "placement": "post"}}, SEQUENCE),
         ({"transformer_block": {"heads": 2, "ff": 5, "dropout": 0.2, "rotary": True}}, SEQUENCE),
+        ({"transformer_block": {"heads": 2, "ff": 3, "causal": True, "memory": 2}}, (5, 4)),
+        ({"transformer_block": {"heads": 1, "ff": 3, "placement": "post", "memory": 1}}, SEQUENCE),
     ],
     "transformer_decoder": [
         ({"transformer_decoder": {"width": 4, "heads": 2, "depth": 1, "ff": 3, "tied": True, "outputs": 5}}, (3,)),
