@@ -99,6 +99,59 @@ def attention_backward(layer: Any, p: Arrays, x: Float, dy: Float, mask: Array |
     return dx, g
 
 
+def cross_heads(layer: Any, p: Arrays, sequence: Float) -> list[tuple[Float, Float, Float]]:
+    S, d = layer.memory, sequence.shape[1] // layer.heads
+    q = sequence[S:] @ p["W_q"] + p.get("b_q", 0)
+    k, v = np.split(sequence[:S] @ p["W_kv"] + p.get("b_kv", 0), 2, axis=1)
+    return [(q[:, h : h + d], k[:, h : h + d], v[:, h : h + d]) for h in range(0, q.shape[1], d)]
+
+
+def look(q: Float, k: Float, there: Array) -> Float:
+    """Return the weights of one position: a softmax over what is there."""
+    terms = [exp(float(q @ row) / sqrt(len(q))) if seen else 0.0 for row, seen in zip(k, there, strict=True)]
+    return np.array(terms) / (sum(terms) or 1.0)
+
+
+def cross_attention(layer: Any, p: Arrays, x: Float, mask: Array | None = None) -> Float:
+    y = np.zeros_like(x)
+    for n, sequence in enumerate(x):
+        there = np.ones(layer.memory, bool) if mask is None else mask[n, : layer.memory]
+        heads = cross_heads(layer, p, sequence)
+        for i in range(len(sequence) - layer.memory):
+            c = np.concatenate([look(q[i], k, there) @ v for q, k, v in heads])
+            y[n, layer.memory + i] = c @ p["W_o"] + p.get("b_o", 0)
+    return y
+
+
+def cross_attention_backward(layer: Any, p: Arrays, x: Float, dy: Float, mask: Array | None = None) -> Backward:
+    g = {name: np.zeros_like(tensor) for name, tensor in p.items()}
+    dx, S, D = np.zeros_like(x), layer.memory, x.shape[2]
+    d = D // layer.heads
+    for n, sequence in enumerate(x):
+        there = np.ones(S, bool) if mask is None else mask[n, :S]
+        dq, dkv = np.zeros((len(sequence) - S, D)), np.zeros((S, 2 * D))
+        for i, delta in enumerate(dy[n, S:]):
+            c = []
+            for h, (q, k, v) in enumerate(cross_heads(layer, p, sequence)):
+                columns = slice(h * d, (h + 1) * d)
+                a = look(q[i], k, there)
+                dc = (p["W_o"] @ delta)[columns]
+                ds = (np.diag(a) - np.outer(a, a)) @ (v @ dc) / sqrt(d)
+                dq[i, columns] = ds @ k
+                dkv[:, columns] += np.outer(ds, q[i])
+                dkv[:, D:][:, columns] += np.outer(a, dc)
+                c.append(a @ v)
+            g["W_o"] += np.outer(np.concatenate(c), delta)
+        dx[n] = np.concatenate([dkv @ p["W_kv"].T, dq @ p["W_q"].T])
+        g["W_q"] += sequence[S:].T @ dq
+        g["W_kv"] += sequence[:S].T @ dkv
+        if layer.bias:
+            g["b_q"] += dq.sum(0)
+            g["b_kv"] += dkv.sum(0)
+            g["b_o"] += dy[n, S:].sum(0)
+    return dx, g
+
+
 def swiglu(layer: Any, p: Arrays, x: Float) -> Float:
     F = x.shape[-1] // 2
     return np.array([a * b / (1 + exp(-a)) for a, b in zip(x[..., :F].flat, x[..., F:].flat, strict=True)]).reshape(
@@ -150,6 +203,7 @@ def embedding_backward(layer: Any, p: Arrays, x: Float, dy: Float) -> Backward:
 
 LAYERS = {
     "attention": (attention, attention_backward),
+    "cross_attention": (cross_attention, cross_attention_backward),
     "swiglu": (swiglu, swiglu_backward),
     "position": (position, position_backward),
     "embedding": (embedding, embedding_backward),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nnctl.core.arrays import Array, Float
 from nnctl.nn import dot_product
 from nnctl.nn.attention import Attention
+from nnctl.nn.cross_attention import CrossAttention
 from nnctl.nn.layer import Layer, ShapeError
 from nnctl.nn.layout import Layout
 from nnctl.nn.losses import Loss
@@ -177,6 +178,25 @@ def test_its_work_is_that_of_its_four_products_and_replicas_share_it() -> None:
     assert Layout((layer,), (T, D)).sharded
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    B=st.integers(1, 4), S=st.integers(1, 5), T=st.integers(1, 4), heads=st.integers(1, 3), d=st.integers(1, 3),
+    bias=st.booleans(), kind=masks,
+)  # fmt: skip
+def test_cross_attention_equals_the_textbook_for_every_shape_and_mask(
+    B: int, S: int, T: int, heads: int, d: int, bias: bool, kind: str
+) -> None:
+    layer = CrossAttention(heads=heads, memory=S, bias=bias)
+    rig = Rig(layer, (S + T, d * heads))
+    x, dy, mask = rig.x(B), rig.dy(B), drawn_mask(kind, B, S + T)
+    y, dx, grad = outcome(rig, x, dy, mask)
+    np.testing.assert_allclose(y, reference.cross_attention(layer, tensors(rig), x, mask), rtol=1e-12, atol=1e-12)
+    exact_dx, gradients = reference.cross_attention_backward(layer, tensors(rig), x, dy, mask)
+    np.testing.assert_allclose(dx, exact_dx, rtol=1e-12, atol=1e-12)
+    for name, found in tensors(rig, grad).items():
+        np.testing.assert_allclose(found, gradients[name], rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("fields", "shape", "said"),
     [
@@ -190,6 +210,11 @@ def test_its_work_is_that_of_its_four_products_and_replicas_share_it() -> None:
 def test_a_shape_that_does_not_fit_is_told(fields: dict[str, object], shape: tuple[int, ...], said: str) -> None:
     with pytest.raises(ShapeError, match=said):
         Attention(**fields).out_shape(shape)
+
+
+def test_a_memory_that_leaves_nobody_to_look_at_it_is_told() -> None:
+    with pytest.raises(ShapeError, match="the first 5 positions are the memory, so 5 leave none"):
+        CrossAttention(heads=1, memory=5).out_shape((5, 4))
 
 
 def test_a_mask_of_another_length_is_an_error() -> None:

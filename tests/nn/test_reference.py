@@ -26,7 +26,7 @@ def test_every_layer_but_dropout_and_the_composites_has_a_textbook_version() -> 
         *("dropout", "spatial_dropout", "alpha_dropout"),
         *("sequential", "residual", "repeat", "parallel", "weight_norm"),
         *(name for name, layer in Layer.members().items() if issubclass(layer, Preset)),
-        *("tied_embedding", "transformer_block"),
+        *("segment", "tied_embedding", "transformer_block"),
     }
 
 

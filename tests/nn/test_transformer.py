@@ -98,6 +98,44 @@ def test_a_causal_stack_predicts_from_what_came_before() -> None:
     assert not np.isclose(after[:, 3:], before[:, 3:]).all(-1).any()
 
 
+DECODER = {"transformer_block": {"heads": 2, "ff": 5, "causal": True, "memory": 3}}
+ENCODER_DECODER = [
+    {"segment": {"layers": [{"transformer_block": {"heads": 2, "ff": 5}}, "layer_norm"], "stop": 3}},
+    {"repeat": {"layers": [DECODER], "times": 2}},
+    {"segment": {"layers": ["layer_norm"], "start": 3, "alone": True}},
+]
+
+
+@pytest.mark.parametrize("placement", ["pre", "post"])
+def test_a_decoder_block_leaves_its_memory_as_it_is_and_looks_at_all_of_it(placement: str) -> None:
+    block = DECODER["transformer_block"] | {"placement": placement}
+    rig = Rig(Layer.parse({"transformer_block": block}), (5, 4))
+    x = rig.x()
+    y = rig.forward(x, training=False).copy()
+    np.testing.assert_array_equal(y[:, :3], x[:, :3])
+    for position in range(3):
+        other = x.copy()
+        other[:, position, 0] += 1
+        assert not np.isclose(rig.forward(other, training=False)[:, 3:], y[:, 3:]).all((1, 2)).any()
+    later = x.copy()
+    later[:, 4, 0] += 1
+    np.testing.assert_array_equal(rig.forward(later, training=False)[:, 3], y[:, 3])
+
+
+def test_an_encoder_and_a_decoder_share_one_sequence_and_ignore_its_padding() -> None:
+    rig = Rig(Layer.parse({"sequential": ENCODER_DECODER}), (7, 4))
+    mask = np.array([[1] * 7, [1, 1, 0, 1, 1, 1, 0], [1, 0, 0, 1, 0, 0, 0], [0] * 7, [1, 1, 1, 1, 1, 0, 0]], bool)
+    assert rig.layer.out_shape((7, 4)) == (4, 4)
+    found = []
+    for junk in (0.0, 10.0):
+        x = np.where(mask[..., None], rig.x(), junk * np.random.default_rng(9).normal(size=(5, 7, 4)))
+        y = rig.replica.forward(x, training=True, step=3, mask=mask)[mask[:, 3:]].copy()
+        found.append((y, rig.backward(rig.dy() * mask[:, 3:, None])[mask], rig.grad.copy()))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+    np.testing.assert_array_equal(rig.replica.now.mask, mask[:, 3:])
+
+
 def test_sinusoidal_positions_have_no_parameters_and_all_differ() -> None:
     network = Network(Layout((Layer.parse("position"),), (50, 6)), dtype=np.float64)
     places = network.predict(np.zeros((1, 50, 6)))[0]
@@ -125,6 +163,9 @@ def test_learned_positions_are_not_decayed_and_take_shorter_batches() -> None:
         ({"transformer_block": {"heads": 2, "norm": {"dense": 3}}}, (5, 8), "must be alike|must divide"),
         ("position", (8,), r"position needs a sequence \(T, D\)"),
         ("swiglu", (5, 7), "give it an even number"),
+        ({"transformer_block": {"heads": 2, "memory": 5}}, (5, 8), "no positions 5 to 5"),
+        ({"segment": {"layers": ["relu"], "start": 3, "stop": 9}}, (5, 8), "no positions 3 to 9"),
+        ({"segment": {"layers": [{"dense": 3}]}}, (5, 8), "the two must be alike"),
     ],
 )
 def test_a_shape_that_does_not_fit_is_told(layer: Any, shape: tuple[int, ...], said: str) -> None:
