@@ -38,6 +38,8 @@ _AWAY = 0.01
 _PROXIMAL_STEP = 1e-3
 _ROUNDINGS = 3
 """Passes from which the rounding of a gradient is told."""
+_ROUNDED = 1e-12
+"""The relative difference between two orders of summation in float64."""
 _LEAST = 0.1
 """The scale of parameters that are smaller, such as biases that start at zero: the unit is what they are added to."""
 
@@ -86,7 +88,8 @@ class _Passes:
     def gradients(self, dz_of: Callable[[Float], Float]) -> tuple[tuple[Tensor, ...], tuple[str, ...]]:
         """Return the tensors with their gradients, and the names of those whose gradient differs between passes.
 
-        Every pass finds other junk in the memory that it has to overwrite; one is without dx, as in training.
+        Every pass finds other junk in the memory that it has to overwrite; one is without dx, as in training, which may
+        take another way to the same sums and round them otherwise.
         """
         first = self._gradient(self.replica, dz_of, junk=np.nan)
         second = self._gradient(self.replica, dz_of, junk=1e3)
@@ -94,7 +97,7 @@ class _Passes:
         unsteady = tuple(
             name
             for name, g in first.items()
-            if not (np.array_equal(g, second[name]) and np.array_equal(g, without_dx.get(name, g)))
+            if not (np.array_equal(g, second[name]) and _nearly(g, without_dx.get(name, g)))
         )
         arrays = {"input": self.x, **self.network.tensors()}
         rounding = dict.fromkeys(second, 0.0)
@@ -118,6 +121,11 @@ class _Passes:
         named = self.network.tensors(replica.grad).items()
         found = {name: g.copy() for name, g in sorted(named, key=lambda item: layers.index(item[0].rsplit(".", 1)[0]))}
         return found if replica is not self.replica or dx is None else {"input": dx.copy(), **found}
+
+
+def _nearly(a: Float, b: Float) -> bool:
+    """Whether two arrays are one but for the rounding of their sums; never where one is not finite."""
+    return bool(np.linalg.norm(a - b) <= _ROUNDED * np.linalg.norm(a))
 
 
 def outputs(network: Network, x: Array) -> Float:
