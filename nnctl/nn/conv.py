@@ -113,7 +113,7 @@ class Convolution(Kernel):
         width = self._width()
         if channels % self.groups or width % self.groups:
             raise ShapeError(
-                f"{self.name}: {self.groups} groups must divide the channels of the input and of the output. "
+                f"{self.groups} groups must divide the channels of the input and of the output. "
                 f"Got {channels} and {width}."
             )
 
@@ -121,8 +121,8 @@ class Convolution(Kernel):
 class Conv2d(Convolution, name="conv2d"):
     """Look for the same small patterns everywhere in an image: a kernel moves over it, and its products are summed.
 
-    forward:   y[i, j] = b + Σ_uv x[i s + u d - m, j s + v d - m] W[u, v], with stride s, dilation d, margin m; what
-               lies outside the image is zero
+    forward:   y[i, j] = b + Σ_uv x[i s + u d - m, j s + v d - m] W[u, v], x being zero outside; stride s,
+               dilation d, margin m
     backward:  dW[u, v] = Σ_ij x[i s + u d - m, j s + v d - m]' dy[i, j],  db = Σ_ij dy[i, j],
                dx[k, l] = Σ dy[i, j] W[u, v]' over all windows and taps that see the pixel (k, l)
 
@@ -149,7 +149,7 @@ class Conv2d(Convolution, name="conv2d"):
         """Return (H', W', channels)."""
         check_image(self.name, shape)
         self._check_groups(shape[2])
-        return (*self.windows.checked(self.name, (shape[0], shape[1])), self._width())
+        return (*self.windows.checked((shape[0], shape[1])), self._width())
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return y."""
@@ -196,7 +196,7 @@ class Conv1d(Convolution, name="conv1d"):
         if len(shape) != 2:
             raise ShapeError(f"{self.name} needs sequences (time, channels). Got samples of shape {shape}.")
         self._check_groups(shape[1])
-        return (self.windows.checked(self.name, (shape[0], 1))[0], self._width())
+        return (self.windows.checked((shape[0], 1))[0], self._width())
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return y, and leave its mask."""
@@ -275,7 +275,7 @@ class Conv2dTranspose(Kernel, name="conv2d_transpose"):
             high, wide = ((n - 1) * s + reach - 2 * margin for n, s, reach, margin in steps)
         if min(high, wide) < 1:
             raise ShapeError(
-                f"{self.name}: padding {self.padding} cuts off more than there is. Of {shape[0]} x {shape[1]} pixels "
+                f"padding {self.padding} cuts off more than there is. Of {shape[0]} x {shape[1]} pixels "
                 f"{high} x {wide} would be left."
             )
         return high, wide, self._width()

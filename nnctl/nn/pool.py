@@ -71,10 +71,10 @@ class Pool(Layer):
         for margin, kernel in zip(windows.before, windows.kernel, strict=True):
             if 2 * margin > kernel:
                 raise ShapeError(
-                    f"{self.name}: padding {margin} is more than half of the window of {kernel}, so that windows could "
+                    f"padding {margin} is more than half of the window of {kernel}, so that windows could "
                     f"lie outside altogether."
                 )
-        high, wide = windows.checked(self.name, (shape[0], shape[1] if len(shape) == 3 else 1))
+        high, wide = windows.checked((shape[0], shape[1] if len(shape) == 3 else 1))
         return (high, wide, shape[2]) if len(shape) == 3 else (high, shape[1])
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
@@ -159,8 +159,12 @@ class MaxPool(Pool, name="max_pool"):
         return (self.windows(shape).taps - 1) * prod(self.out_shape(shape)) // 4
 
     def branches(self, ctx: Context) -> Array:
-        """Return which positions of the windows beat those before them."""
-        return self._winners(ctx)
+        """Return which position of every window has the maximum; which of the others is larger does not matter."""
+        beaten = self._winners(ctx)
+        place = np.zeros(beaten.shape[1:], np.intp)
+        for tap, winner in enumerate(beaten, 1):
+            place[winner] = tap
+        return place
 
     def _reduce(self, taps: list[Float], y: Float, images: slice, ctx: Context) -> None:
         best = taps[0]

@@ -143,13 +143,13 @@ class Windows:
         before, after = (rh - 1 - top, rw - 1 - left), (rh - 1 - bottom, rw - 1 - right)
         return Windows(self.kernel, (1, 1), self.dilation, before, after)
 
-    def checked(self, layer: str, size: Extent) -> Extent:
+    def checked(self, size: Extent) -> Extent:
         """Return `counts`, or raise the ShapeError that says why no window fits."""
         for n, available, reach in zip(size, self.extent(size), self.reach, strict=True):
             if available < reach:
                 padding = f", with its padding {available}" if available != n else ""
                 raise ShapeError(
-                    f"{layer}: a kernel that reaches over {reach} does not fit into {n}{padding}. "
+                    f"the kernel reaches over {reach} positions, and the input has {n}{padding}. "
                     f"Make the kernel or its dilation smaller, or write padding: same."
                 )
         return self.counts(size)

@@ -114,7 +114,7 @@ def test_a_sequence_of_nothing_but_padding_comes_to_zero_and_leaves_no_mask(laye
     [
         ("max_pool", (4,), "needs images (height, width, channels) or sequences (time, channels)"),
         ("global_avg_pool", (4,), "Got samples of shape (4,)"),
-        ({"max_pool": 5}, (4, 9, 1), "a kernel that reaches over 5 does not fit into 4"),
+        ({"max_pool": 5}, (4, 9, 1), "the kernel reaches over 5 positions, and the input has 4"),
         ({"avg_pool": [2, 2]}, (8, 3), "on sequences takes one number for time"),
         ({"max_pool": {"kernel": 2, "padding": 2}}, (8, 8, 3), "padding 2 is more than half of the window of 2"),
         ({"reshape": [8, 9]}, (64,), "64 values, of shape (64,), cannot be read as [8, 9]"),
