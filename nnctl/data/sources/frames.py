@@ -19,7 +19,7 @@ from nnctl.data.table import Columns, Encoding, Impute, PartName, Table, counted
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["FrameFile", "FrameSource", "targets_of"]
+__all__ = ["FileSource", "FrameFile", "FrameSource", "require_column", "targets_of"]
 
 
 class FrameSource(Source):
@@ -61,7 +61,7 @@ class FrameSource(Source):
             ("weight", (self.weight,) if self.weight else ()),
         ):
             for name in names:
-                _require(frame, name, f"data.source.{self.name}.{role}")
+                require_column(frame, name, f"data.source.{self.name}.{role}")
         y = targets_of(frame, target, self.label_strip)
         inputs = frame.drop({target, *self.drop} | ({self.weight} if self.weight else set()))
         return Table(
@@ -76,8 +76,8 @@ class FrameSource(Source):
         )
 
 
-class FrameFile(FrameSource):
-    """Columns in a file, or in one file for each part."""
+class FileSource(Source):
+    """Rows in a file, or in one file for each part."""
 
     files: ClassVar[tuple[str, ...]] = ("path", "train", "validation", "test")
 
@@ -103,12 +103,16 @@ class FrameFile(FrameSource):
             raise PydanticCustomError("nnctl", "has path and a file for a part. Write train in place of path.")
         return self
 
-    def load(self, base: Path, seed: int) -> Table:  # noqa: ARG002 - read, not drawn
-        """Read the file or files."""
+    def read(self, path: Path) -> pl.DataFrame:
+        """Return the columns of one file as it stores them."""
+        raise NotImplementedError
+
+    def read_all(self, base: Path) -> tuple[pl.DataFrame, dict[PartName, Array]]:
+        """Return the rows of the file, or of all files, and which of them are which part."""
         import polars as pl  # noqa: PLC0415 - 150 ms, and the plain path has no frames
 
         if self.path is not None:
-            return self.table_of(self.typed(self.read(found(self.path, base))), self.target, {})
+            return self.read(found(self.path, base)), {}
         files: dict[PartName, str | None] = {"train": self.train, "validation": self.validation, "test": self.test}
         frames = {name: self.read(found(file, base)) for name, file in files.items() if file is not None}
         parts: dict[PartName, Array] = {}
@@ -123,12 +127,16 @@ class FrameFile(FrameSource):
                 raise DataError(f"{files[name]}: there are no rows.")
             parts[name] = rows_of(start, len(frame))
             start += len(frame)
-        whole = pl.concat(list(frames.values()), how="vertical_relaxed")
-        return self.table_of(self.typed(whole), self.target, parts)
+        return pl.concat(list(frames.values()), how="vertical_relaxed"), parts
 
-    def read(self, path: Path) -> pl.DataFrame:
-        """Return the columns of one file as it stores them."""
-        raise NotImplementedError
+
+class FrameFile(FrameSource, FileSource):
+    """Columns in a file, or in one file for each part."""
+
+    def load(self, base: Path, seed: int) -> Table:  # noqa: ARG002 - read, not drawn
+        """Read the file or files."""
+        frame, parts = self.read_all(base)
+        return self.table_of(self.typed(frame), self.target, parts)
 
     def typed(self, frame: pl.DataFrame, keep: tuple[str, ...] | None = None) -> pl.DataFrame:
         """Return every column as numbers, or as texts if it is one of `keep`; a missing value is null."""
@@ -158,7 +166,14 @@ def targets_of(frame: pl.DataFrame, target: str, label_strip: str = "") -> Array
     return np.array(column.to_numpy())
 
 
-def _require(frame: pl.DataFrame, name: str, role: str) -> None:
+def require_column(frame: pl.DataFrame, name: str, role: str) -> None:
+    """Raise where a column is not there, as `role` of the spec says.
+
+    Raises
+    ------
+    DataError
+        Names the column that it resembles, and those that there are.
+    """
     if name not in frame.columns:
         listed = ", ".join(frame.columns[:20]) + (", ..." if len(frame.columns) > 20 else "")
         raise DataError(f"{role}: there is no column '{name}'.{did_you_mean(name, frame.columns)} Columns: {listed}.")
