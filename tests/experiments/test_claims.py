@@ -108,6 +108,8 @@ BETTER = [
     ("normalization/batch-norm", "test accuracy", ">", "normalization/none", 3),
     ("normalization/layer-norm", "test accuracy", ">", "normalization/none", 3),
     ("residual/residual", "test accuracy", ">", "residual/plain", 2),
+    *((f"recurrent/adding-{name}", "test loss", "<", "recurrent/adding-rnn", 20) for name in ("lstm", "gru")),
+    ("recurrent/both-directions", "test accuracy", ">", "recurrent/one-direction", 2),
     ("label-smoothing/smooth", "confidence", "<", "label-smoothing/hard", 1.1),
     ("label-smoothing/smooth", "test log_loss", ">", "label-smoothing/hard", 1.2),
     ("label-smoothing/smooth", "test accuracy", ">", "label-smoothing/hard", 0.99),
