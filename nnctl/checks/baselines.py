@@ -257,7 +257,7 @@ def _linear_score(experiment: Experiment, judged: Split) -> float:
 
 
 def _table(x: Array) -> Float:
-    return x.reshape(len(x), -1).astype(np.float64)
+    return np.asarray(x).reshape(len(x), -1).astype(np.float64)
 
 
 def _beats_linear(figures: dict[str, Any]) -> Finding:

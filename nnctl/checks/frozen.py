@@ -86,6 +86,9 @@ def bare(experiment: Experiment, size: int) -> tuple[Experiment, tuple[str, ...]
     if any(isinstance(row.layer, Dropout) and row.layer.rate for row in experiment.layout.rows):
         changes["architecture"] = tuple(map(_without_dropout, spec.architecture))
         off.append("dropout")
+    if spec.data.augment:
+        off.append("augmentation")
+        changes["data"] = spec.data.model_copy(update={"augment": ()})
     if spec.regularizers:
         off += [regularizer.name for regularizer in spec.regularizers]
         changes["regularizers"] = ()

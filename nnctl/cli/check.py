@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pictures", "conduct", "experiment_of"]
 
-Pictures = Mapping[str, Callable[[Mapping[str, Any]], bytes]]
-"""File names, and what draws each from the report's figures."""
+Pictures = Mapping[str, Callable[[Mapping[str, Any]], bytes | None]]
+"""File names, and what draws each from the report's figures; None where there is nothing to draw."""
 
 
 def conduct(
@@ -71,8 +71,10 @@ def conduct(
     folder.finish(report)
     drawn = []
     for file, draw in (pictures or {}).items():
-        folder.write_bytes(file, draw(report.figures))
-        drawn.append(str(folder.path / file))
+        picture = draw(report.figures)
+        if picture is not None:
+            folder.write_bytes(file, picture)
+            drawn.append(str(folder.path / file))
     if show is not None:
         show(report, screen)
     screen.report(report, most=most)

@@ -115,7 +115,7 @@ def _conduct(
         runs_dir=runs_dir,
         spec_text=spec_text,
         show=_show,
-        pictures={"data.png": _draw},
+        pictures={"data.png": _draw, "augmented.png": _draw_augmented},
     )
 
 
@@ -123,6 +123,12 @@ def _draw(figures: Mapping[str, Any]) -> bytes:
     from nnctl.cli.pictures import histograms, samples  # noqa: PLC0415 - Matplotlib costs 0.3 s
 
     return samples.draw(figures) if "samples" in figures else histograms.draw(figures)
+
+
+def _draw_augmented(figures: Mapping[str, Any]) -> bytes | None:
+    from nnctl.cli.pictures import samples  # noqa: PLC0415 - Matplotlib costs 0.3 s
+
+    return samples.draw_augmented(figures) if "augmented" in figures else None
 
 
 def _show(report: Report, screen: Screen) -> None:

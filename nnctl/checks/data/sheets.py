@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnctl.checks.data.view import View
-from nnctl.core.arrays import Array, Float
+from nnctl.core.arrays import Array, Float, Shape
+from nnctl.experiment.assembly import Experiment
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["histograms", "samples"]
+__all__ = ["augmented", "histograms", "samples"]
 
 COLUMNS = 24
 GROUPS = 6
@@ -22,6 +23,7 @@ FEWEST_BINS, BINS = 10, 30
 CATEGORIES = 16
 LINES = 10
 SAMPLES = 12
+BEFORE_AND_AFTER = 6
 LARGEST_SIDE = 64
 
 
@@ -112,7 +114,24 @@ def samples(view: View) -> dict[str, Any]:
     else:
         lines = [(name, np.flatnonzero(y == k)[:SAMPLES]) for k, name in enumerate(view.classes[:LINES])]
     shown = x[np.concatenate([rows for _, rows in lines])].reshape(-1, *view.image_shape)
-    stride = max(1, max(view.image_shape[:2]) // LARGEST_SIDE)
+    left_out = max(0, len(view.classes or ()) - LINES)
+    return {"left_out": left_out, **_sheet(shown, [(name, len(rows)) for name, rows in lines])}
+
+
+def augmented(experiment: Experiment, image_shape: Shape) -> dict[str, Any]:
+    """Return training images as they are, each followed by what becomes of it in the first epochs."""
+    train = experiment.examples(experiment.data.train)
+    batches, classes = experiment.batches(train), experiment.data.classes
+    rows = batches.order(0)[:BEFORE_AND_AFTER]
+    epochs = [batches.rows_of(rows, epoch)[0] for epoch in range(SAMPLES - 1)]
+    shown = np.stack([train.x[rows], *epochs], axis=1).reshape(-1, *image_shape)
+    labels = [classes[train.y[row]] if classes else f"{train.y[row][0]:.4g}" for row in rows]
+    return _sheet(shown, [(label, SAMPLES) for label in labels])
+
+
+def _sheet(shown: Array, lines: list[tuple[str, int]]) -> dict[str, Any]:
+    """Return images (N, H, W, C) as lines of a label and so many of them, in grey values or colours 0 to 255."""
+    stride = max(1, max(shown.shape[1:3]) // LARGEST_SIDE)
     shown = shown[:, ::stride, ::stride].astype(np.float64)
     low, high = np.quantile(shown, [0.001, 0.999])
     grey = (255 * ((shown - low) / (high - low or 1)).clip(0, 1)).round().astype(np.uint8)
@@ -120,9 +139,8 @@ def samples(view: View) -> dict[str, Any]:
     return {
         "shape": list(grey.shape[1:]),
         "range": [float(low), float(high)],
-        "left_out": max(0, len(view.classes or ()) - LINES),
         "lines": [
-            {"label": name, "pixels": [b64encode(next(pixels).tobytes()).decode() for _ in rows]}
-            for name, rows in lines
+            {"label": name, "pixels": [b64encode(next(pixels).tobytes()).decode() for _ in range(count)]}
+            for name, count in lines
         ],
     }
