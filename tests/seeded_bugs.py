@@ -20,10 +20,11 @@ from nnctl.nn.conv import Conv1d, Conv2d, Conv2dTranspose
 from nnctl.nn.dense import Dense
 from nnctl.nn.dropout import Dropout
 from nnctl.nn.gelu import Gelu
+from nnctl.nn.global_pool import GlobalMaxPool
 from nnctl.nn.layer import Context, Layer, Views
 from nnctl.nn.losses import Loss
 from nnctl.nn.norm import BatchNorm, LayerNorm
-from nnctl.nn.pool import AvgPool, GlobalMaxPool, MaxPool, Pool
+from nnctl.nn.pool import AvgPool, MaxPool, Pool
 from nnctl.nn.rectifiers import Elu, LeakyRelu, Prelu, Relu, Selu
 from nnctl.optim.gradients import L1, L2, Regularizer
 

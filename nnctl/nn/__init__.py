@@ -11,6 +11,7 @@ from nnctl.nn import (  # noqa: F401 - importing a family registers it
     dropout,
     embedding,
     gelu,
+    global_pool,
     glu,
     group_norm,
     gru,

@@ -219,6 +219,10 @@ class Conv1d(Convolution, name="conv1d"):
         dx = dx[:, :, 0]
         return dx if mask is None else np.multiply(dx, mask[:, :, None], out=dx)
 
+    def kept(self, shape: Shape) -> int:
+        """Return a copy of x, for its mask."""
+        return prod(shape)
+
     def _axes(self) -> Shape:
         return (self.kernel,)
 

@@ -1,9 +1,9 @@
-"""Pooling: one value for every window, or for the whole of an image or a sequence."""
+"""Pooling: one value for every window."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from math import prod
 from typing import ClassVar
@@ -18,11 +18,15 @@ from nnctl.nn.windows import (
     Pair,
     PairOfPaddings,
     Windows,
+    as_images,
+    blanked,
+    blocks,
+    check_positions,
     windows_of_images,
     windows_of_sequences,
 )
 
-__all__ = ["AvgPool", "GlobalAvgPool", "GlobalMaxPool", "MaxPool"]
+__all__ = ["AvgPool", "MaxPool", "Pool"]
 
 BLOCK = 2**16
 """Numbers of the input in one block of images."""
@@ -77,19 +81,23 @@ class Pool(Layer):
         high, wide = windows.checked((shape[0], shape[1] if len(shape) == 3 else 1))
         return (high, wide, shape[2]) if len(shape) == 3 else (high, shape[1])
 
+    def kept(self, shape: Shape) -> int:
+        """Return a copy of x where it is a sequence, for its mask."""
+        return prod(shape) if len(shape) == 2 else 0
+
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return y, and leave its mask."""
         windows = self.windows(x.shape[1:])
         mask = ctx.mask if x.ndim == 3 else None
         if mask is not None:
-            x = _blanked(x, mask, self.outside, ctx.out("x", x.shape))
+            x = blanked(x, mask, self.outside, ctx.out("x", x.shape))
             ctx.mask = windows.shortened(mask)
         pixels = as_images(x)
         size = pixels.shape[1], pixels.shape[2]
         counts = windows.counts(size)
         y = ctx.out("y", (len(x), *counts, x.shape[-1]))
         ctx.saved = windows, pixels.shape, mask
-        for images in _blocks(pixels):
+        for images, _ in blocks(len(pixels), 1, pixels[0].size, BLOCK):
             source = pixels[images]
             if windows.padded:
                 source = ctx.out("padded", (len(source), *windows.extent(size), x.shape[-1]))
@@ -98,7 +106,7 @@ class Pool(Layer):
             self._reduce(list(windows.slices(source, counts)), y[images], images, ctx)
         if mask is None:
             return y if x.ndim == 4 else y[:, :, 0]
-        return _blanked(y[:, :, 0], windows.shortened(mask), 0.0, y[:, :, 0])
+        return blanked(y[:, :, 0], windows.shortened(mask), 0.0, y[:, :, 0])
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:  # noqa: ARG002
         """Return dx; destroys dy."""
@@ -111,7 +119,7 @@ class Pool(Layer):
         alone = not windows.padded and windows.stride[0] >= windows.kernel[0] and windows.stride[1] >= windows.kernel[1]
         if alone and prod(counts) * windows.taps < prod(size):
             dx.fill(0)  # pixels that no window sees
-        for images in _blocks(dx):
+        for images, _ in blocks(len(dx), 1, dx[0].size, BLOCK):
             d = delta[images]
             if alone:
                 for tap, place in reversed(list(enumerate(windows.slices(dx[images], counts)))):
@@ -126,7 +134,7 @@ class Pool(Layer):
             np.copyto(dx[images], windows.inner(padded, size))
         if dy.ndim == 4:
             return dx
-        return dx[:, :, 0] if mask is None else _blanked(dx[:, :, 0], mask, 0.0, dx[:, :, 0])
+        return dx[:, :, 0] if mask is None else blanked(dx[:, :, 0], mask, 0.0, dx[:, :, 0])
 
     @abstractmethod
     def _reduce(self, taps: list[Float], y: Float, images: slice, ctx: Context) -> None:
@@ -155,8 +163,8 @@ class MaxPool(Pool, name="max_pool"):
     outside = -np.inf
 
     def kept(self, shape: Shape) -> int:
-        """Return the bytes of the winners, counted as float32."""
-        return (self.windows(shape).taps - 1) * prod(self.out_shape(shape)) // 4
+        """Return the bytes of the winners, counted as float32, and what every pool keeps."""
+        return super().kept(shape) + (self.windows(shape).taps - 1) * prod(self.out_shape(shape)) // 4
 
     def branches(self, ctx: Context) -> Array:
         """Return which position of every window has the maximum; which of the others is larger does not matter."""
@@ -237,124 +245,3 @@ class AvgPool(Pool, name="avg_pool"):
         n = np.sum(list(windows.slices(there, windows.counts(size))), axis=0)
         weight: Float = 1 / np.maximum(n, 1)
         return weight
-
-
-class Global(Layer):
-    """A layer that makes one value of every channel."""
-
-    def out_shape(self, shape: Shape) -> Shape:
-        """Return (C,)."""
-        check_positions(self.name, shape)
-        return shape[-1:]
-
-
-class GlobalAvgPool(Global, name="global_avg_pool"):
-    """Take the mean of every channel over the whole image or sequence, whatever its size.
-
-    forward:   y = Σ x / n over all n positions that are there
-    backward:  dx = dy / n at each of them, 0 at the padding of a sequence
-
-    Shapes: x (B, H, W, C) or (B, T, C), y (B, C). The mean of no position at all is 0.
-
-    Memory: y and dx.
-
-    Source: Lin, Chen and Yan (2014), "Network in network", section 3.2, arXiv:1312.4400.
-    """
-
-    def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
-        """Return the means."""
-        positions = x.reshape(len(x), -1, x.shape[-1])
-        mask = ctx.mask if x.ndim == 3 else None
-        ctx.saved = x.shape, self._weight(positions.shape[1], mask, ctx)
-        y = ctx.out("y", (len(x), x.shape[-1]))
-        np.matmul(ctx.saved[1], positions, out=y[:, None])
-        if mask is not None:
-            ctx.mask = None  # no sequence is left
-        return y
-
-    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
-        """Return dx."""
-        shape, weight = ctx.saved
-        dx = ctx.out("dx", shape)
-        positions = dx.reshape(len(dx), -1, shape[-1])
-        np.multiply(weight.transpose(0, 2, 1), dy[:, None], out=positions)
-        return dx
-
-    def _weight(self, positions: int, mask: Array | None, ctx: Context) -> Float:
-        """Return 1 / n at the positions that are there and 0 at the others: (1, 1, N), or (B, 1, N) with a mask."""
-        if mask is None:
-            return np.full((1, 1, positions), 1 / positions, ctx.dtype)
-        n = np.maximum(mask.sum(1, keepdims=True), 1)
-        weight: Float = (mask / n).astype(ctx.dtype)[:, None]
-        return weight
-
-
-class GlobalMaxPool(Global, name="global_max_pool"):
-    """Keep the largest value of every channel over the whole image or sequence, whatever its size.
-
-    forward:   y = max x over all positions that are there
-    backward:  dx = dy where the maximum came from, else 0; the first of equal values has it
-
-    Shapes: x (B, H, W, C) or (B, T, C), y (B, C). The maximum of no position at all is 0.
-
-    Memory: y, dx, the place of every maximum, and a copy of x where there is a mask.
-
-    Source: Collobert, Weston, Bottou, Karlen, Kavukcuoglu and Kuksa (2011), "Natural language processing (almost) from
-    scratch", section 3.2.2: the max over time.
-    """
-
-    def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
-        """Return the maxima."""
-        mask = ctx.mask if x.ndim == 3 else None
-        source = x if mask is None else _blanked(x, mask, -np.inf, ctx.out("x", x.shape))
-        positions = source.reshape(len(x), -1, x.shape[-1])
-        first = ctx.out("first", (len(x), x.shape[-1]), np.intp)
-        y = np.max(positions, axis=1, out=ctx.out("y", first.shape))
-        for images in _blocks(x, BLOCK // 4):  # argmax makes a copy of what it reads
-            np.argmax(positions[images], axis=1, out=first[images])
-        ctx.saved = x.shape, first, mask
-        if mask is not None:
-            ctx.mask = None  # no sequence is left
-            y[~mask.any(1)] = 0
-        return y
-
-    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
-        """Return dx."""
-        shape, first, mask = ctx.saved
-        dx = ctx.out("dx", shape)
-        dx.fill(0)
-        np.put_along_axis(dx.reshape(len(dx), -1, shape[-1]), first[:, None], dy[:, None], axis=1)
-        return dx if mask is None else _blanked(dx, mask, 0.0, dx)
-
-    def branches(self, ctx: Context) -> Array:
-        """Return where the maxima came from."""
-        return ctx.saved[1]  # type: ignore[no-any-return]
-
-
-def check_positions(layer: str, shape: Shape) -> None:
-    """Raise the ShapeError of a layer that gets neither images nor sequences."""
-    if len(shape) not in (2, 3):
-        raise ShapeError(
-            f"{layer} needs images (height, width, channels) or sequences (time, channels). "
-            f"Got samples of shape {shape}."
-        )
-
-
-def as_images(x: Float) -> Float:
-    """Return sequences (B, T, C) as images (B, T, 1, C); images stay what they are."""
-    return x[:, :, None] if x.ndim == 3 else x
-
-
-def _blocks(x: Array, most: int = BLOCK) -> Iterator[slice]:
-    """Yield slices of whole samples, few enough to stay in the cache."""
-    together = max(1, most // x[0].size)
-    for start in range(0, len(x), together):
-        yield slice(start, min(start + together, len(x)))
-
-
-def _blanked(x: Float, mask: Array, value: float, out: Float) -> Float:
-    """Return sequences with `value` where the mask says that nothing is there."""
-    if out is not x:
-        np.copyto(out, x)
-    np.copyto(out, value, where=~mask[:, :, None])
-    return out

@@ -17,10 +17,11 @@ from nnctl.nn.conv import Conv2d
 from nnctl.nn.dense import Dense
 from nnctl.nn.dropout import Dropout
 from nnctl.nn.embedding import Embedding
+from nnctl.nn.global_pool import GlobalAvgPool
 from nnctl.nn.layer import Layer, Part
 from nnctl.nn.lstm import Lstm
 from nnctl.nn.norm import BatchNorm
-from nnctl.nn.pool import AvgPool, GlobalAvgPool
+from nnctl.nn.pool import AvgPool
 from nnctl.nn.rectifiers import Relu, Selu
 from nnctl.nn.shape import Flatten
 

@@ -12,9 +12,9 @@ from nnctl.nn.compose import Repeat
 from nnctl.nn.dense import Dense
 from nnctl.nn.embedding import Embedding, TiedEmbedding
 from nnctl.nn.gelu import Gelu
+from nnctl.nn.global_pool import GlobalAvgPool, GlobalMaxPool
 from nnctl.nn.layer import Layer
 from nnctl.nn.norm import LayerNorm
-from nnctl.nn.pool import GlobalAvgPool, GlobalMaxPool
 from nnctl.nn.position import Position
 from nnctl.nn.presets import Depth, Outputs, Preset
 from nnctl.nn.transformer import TransformerBlock

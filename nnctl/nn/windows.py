@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from pydantic import Field, Strict
 
-from nnctl.core.arrays import Array, Shape
+from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import PositiveInt
 from nnctl.nn.layer import ShapeError
 
@@ -21,8 +21,11 @@ __all__ = [
     "Pair",
     "PairOfPaddings",
     "Windows",
+    "as_images",
+    "blanked",
     "blocks",
     "check_image",
+    "check_positions",
     "pair",
     "windows_of_images",
     "windows_of_sequences",
@@ -206,3 +209,25 @@ def blocks(images: int, height: int, row: int, most: int) -> Iterator[tuple[slic
     for image in range(images):
         for start in range(0, height, band):
             yield slice(image, image + 1), slice(start, min(start + band, height))
+
+
+def check_positions(layer: str, shape: Shape) -> None:
+    """Raise the ShapeError of a layer that gets neither images nor sequences."""
+    if len(shape) not in (2, 3):
+        raise ShapeError(
+            f"{layer} needs images (height, width, channels) or sequences (time, channels). "
+            f"Got samples of shape {shape}."
+        )
+
+
+def as_images(x: Float) -> Float:
+    """Return sequences (B, T, C) as images (B, T, 1, C); images stay what they are."""
+    return x[:, :, None] if x.ndim == 3 else x
+
+
+def blanked(x: Float, mask: Array, value: float, out: Float) -> Float:
+    """Return sequences with `value` where the mask says that nothing is there."""
+    if out is not x:
+        np.copyto(out, x)
+    np.copyto(out, value, where=~mask[:, :, None])
+    return out

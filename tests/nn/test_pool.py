@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from test_conv import agrees_with_the_loops, fits, pairs
 
 from nnctl.nn.dropout import SpatialDropout
+from nnctl.nn.global_pool import GlobalAvgPool, GlobalMaxPool
 from nnctl.nn.layer import Layer, ShapeError
-from nnctl.nn.pool import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
+from nnctl.nn.pool import AvgPool, MaxPool
 from nnctl.nn.shape import Reshape
 
 kinds = pytest.mark.parametrize("kind", [MaxPool, AvgPool])
@@ -57,6 +58,7 @@ def test_of_equal_values_the_first_gets_the_gradient(layer):
 
 def test_a_batch_larger_than_a_block_is_pooled_block_by_block(monkeypatch):
     monkeypatch.setattr("nnctl.nn.pool.BLOCK", 50)
+    monkeypatch.setattr("nnctl.nn.global_pool.BLOCK", 50)
     for layer in (MaxPool(), AvgPool(kernel=3, stride=2, padding="same"), GlobalMaxPool()):
         agrees_with_the_loops(layer, (4, 5, 2), rows=5)
 
