@@ -39,7 +39,12 @@ STEPS = (
 """The checklist, in its order: what later steps stand on comes first."""
 OUTCOMES = ("overfit-batch", "without inputs", "linear model")
 """The steps that see whether the network learns."""
-SYMPTOMS = frozenset({"dead-relu", "saturated-units", "update-ratio", "exploding-gradient", "lr-nothing-to-lower"})
+SYMPTOMS = frozenset(
+    {
+        *("dead-relu", "saturated-units", "update-ratio", "exploding-gradient"),
+        *("lr-nothing-to-lower", "gradient-on-kinks"),
+    }
+)
 """Rules whose warnings alone, in a network that learns, are no reason to mend anything."""
 
 
