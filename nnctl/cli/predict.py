@@ -33,7 +33,7 @@ def command(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A csv, tsv, parquet, npz or idx file; or train, validation, test: the run's own data.",
+            help="A csv, tsv, parquet, npz or idx file, images, texts; or train, validation, test: the run's own data.",
         ),
     ],
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write the CSV to this file.")] = None,
@@ -86,7 +86,8 @@ def _csv(predictor: Predictor, found: Prediction) -> str:
     word = "p" if predictor.gives_probabilities else "score"
     figures = [f"{word}_{name}" for name in found.columns]
     truth = [] if found.truth is None else _headings("target", found.truth)
-    writer.writerow(["row", *_headings("prediction", found.said), *figures, *truth])
+    places = [] if found.positions is None else ["position"]
+    writer.writerow(["row", *places, *_headings("prediction", found.said), *figures, *truth])
     for row in _rows(predictor, found):
         writer.writerow([cell(value) if isinstance(value, str) else value for value in row])
     return text.getvalue()
@@ -99,7 +100,8 @@ def _headings(word: str, values: Array) -> list[str]:
 
 
 def _rows(predictor: Predictor, found: Prediction) -> Iterator[list[Any]]:
-    columns = [found.rows.tolist(), *_columns(predictor, found.said), *_columns(predictor, found.figures)]
+    places = [] if found.positions is None else [found.positions.tolist()]
+    columns = [found.rows.tolist(), *places, *_columns(predictor, found.said), *_columns(predictor, found.figures)]
     if found.truth is not None:
         columns += _columns(predictor, found.truth)
     yield from map(list, zip(*columns, strict=True))
@@ -118,8 +120,13 @@ def _document(predictor: Predictor, found: Prediction) -> dict[str, Any]:
     figures = "probabilities" if predictor.gives_probabilities else "scores"
     predictions = []
     for row, *rest in _rows(predictor, found):
-        entry: dict[str, Any] = {"row": row, "prediction": rest[0] if width == 1 else rest[:width]}
-        if found.columns:
+        entry: dict[str, Any] = {"row": row}
+        if found.positions is not None:
+            entry["position"] = rest.pop(0)
+        entry["prediction"] = rest[0] if width == 1 else rest[:width]
+        if found.positions is not None and found.columns:
+            entry["probability"] = rest[width]
+        elif found.columns:
             entry[figures] = dict(zip(found.columns, rest[width:], strict=False))
         if found.truth is not None:
             entry["target"] = rest[-1] if width == 1 else rest[-width:]

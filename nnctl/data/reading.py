@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnctl.core.arrays import Array
 from nnctl.core.errors import DataError
 from nnctl.data.image_files import SUFFIXES as IMAGES
 from nnctl.data.pictures import picture_shape
@@ -18,10 +19,16 @@ from nnctl.data.sources.delimited import Csv, Tsv
 from nnctl.data.sources.frames import FrameFile, targets_of
 from nnctl.data.sources.idx import as_rows, read_idx
 from nnctl.data.sources.images import Images
+from nnctl.data.sources.labelled_texts import FILES_OF_TEXTS, LabelledTexts
 from nnctl.data.sources.npz import Npz, read_npz, table_of
 from nnctl.data.sources.parquet import Parquet
 from nnctl.data.sources.paths import found
+from nnctl.data.sources.text import Text, read_text
 from nnctl.data.table import Table
+from nnctl.data.tokens import Windows
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["read_input"]
 
@@ -36,7 +43,8 @@ def read_input(path: str, preprocessing: Preprocessing, source: Source | None = 
     Parameters
     ----------
     path : str
-        A .csv, .tsv, .parquet, .npz, .npy or idx file; an image, or a folder of images.
+        A .csv, .tsv, .parquet, .npz, .npy or idx file; an image, or a folder of images. For a network that reads texts
+        a .csv, .tsv, .jsonl or .parquet file, or any other with a text a line; for a language model a text.
     preprocessing : Preprocessing
         The run's.
     source : Source or None
@@ -47,9 +55,11 @@ def read_input(path: str, preprocessing: Preprocessing, source: Source | None = 
     DataError
         The file cannot be read, or a column is missing.
     """
-    file = found(path, Path.cwd(), folders=True)
+    file = found(path, Path.cwd(), folders=preprocessing.text is None)
     if isinstance(source, FromCard):
         source = source.source()
+    if preprocessing.text is not None:
+        return _texts(file, preprocessing, source)
     suffix = file.suffix.lower()
     if file.is_dir() or suffix in IMAGES or (suffix == ".csv" and isinstance(source, Images)):
         return _images(file, preprocessing, source)
@@ -78,6 +88,19 @@ def _images(file: Path, preprocessing: Preprocessing, source: Source | None) -> 
     return replace(table, x=table.x.reshape(len(table), *preprocessing.input_shape), features=preprocessing.inputs)
 
 
+def _texts(file: Path, preprocessing: Preprocessing, source: Source | None) -> Table:
+    """Return texts (N,): the whole file for a language model, else a column of it, or its lines."""
+    if isinstance(preprocessing.text, Windows):
+        encoding = source.text_encoding if isinstance(source, Text) else "utf-8"
+        return Table(np.array([read_text(file, encoding)], object), None)
+    reader = source if isinstance(source, LabelledTexts) else LabelledTexts(path=str(file), target=preprocessing.target)
+    if file.suffix.lower() not in FILES_OF_TEXTS:
+        lines = [line for line in read_text(file, reader.text_encoding).split("\n") if line.strip()]
+        return Table(np.array(lines, object), None)
+    frame = reader.read(file)
+    return Table(reader.texts_of(frame), _complete_targets(frame, preprocessing.target), target=preprocessing.target)
+
+
 def _reader(suffix: str, source: Source | None, target: str) -> FrameFile:
     """Return the run's own source if it reads such files, or else one with the default settings."""
     kind: dict[str, Any] = {".csv": Csv, ".tsv": Tsv, ".parquet": Parquet}
@@ -90,7 +113,10 @@ def _frame(file: Path, preprocessing: Preprocessing, reader: FrameFile) -> Table
     frame = reader.read(file)
     encoder = preprocessing.encoder
     frame = reader.typed(frame, keep=() if encoder is None else encoder.categorical)
-    target = preprocessing.target
+    y = _complete_targets(frame, preprocessing.target, reader.label_strip)
+    return Table(frame, y, tuple(frame.columns), preprocessing.target)
+
+
+def _complete_targets(frame: pl.DataFrame, target: str, label_strip: str = "") -> Array | None:
     complete = target in frame.columns and frame[target].null_count() == 0
-    y = targets_of(frame, target, reader.label_strip) if complete else None
-    return Table(frame, y, tuple(frame.columns), target)
+    return targets_of(frame, target, label_strip) if complete else None

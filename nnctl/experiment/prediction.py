@@ -9,6 +9,7 @@ import numpy as np
 
 from nnctl.core.arrays import Array, Float
 from nnctl.core.errors import DataError, SpecError, UsageError
+from nnctl.data.batches import present
 from nnctl.data.dataset import Split
 from nnctl.data.preprocessing import Preprocessing
 from nnctl.data.reading import read_input
@@ -47,6 +48,8 @@ class Prediction:
         Loss and metrics, where the input has targets.
     notes : tuple of str
         What a person should know.
+    positions : int array (N,) or None
+        Where in its row each stands, counted from 1, where every position of a sequence has a prediction.
     """
 
     rows: Array
@@ -56,6 +59,7 @@ class Prediction:
     truth: Array | None = None
     score: dict[str, float] | None = None
     notes: tuple[str, ...] = field(default=())
+    positions: Array | None = None
 
 
 class Predictor:
@@ -100,19 +104,22 @@ class Predictor:
         table = read_input(path, self.preprocessing, self.spec.data.source)
         if len(table) == 0:
             raise DataError(f"{path}: there are no rows.")
-        x = self.preprocessing.transform(table, self.network.dtype)
         unseen = self.preprocessing.unseen(table)
-        z = self.network.predict(x)
         notes = self._notes() + ((unseen,) if unseen else ())
+        table = self.preprocessing.tokenized(table)
+        x = self.preprocessing.transform(table, self.network.dtype)
+        y = None
+        if table.y is not None:
+            try:
+                y = self._targets(table)
+            except DataError as error:
+                notes = (*notes, f"no score: {error}")
         rows = np.arange(1, len(table) + 1)
-        if table.y is None:
-            return self._prediction(z, rows, notes)
-        try:
-            y = self._targets(table)
-        except DataError as error:
-            return self._prediction(z, rows, (*notes, f"no score: {error}"))
-        examples = Examples(x, self._in_own_units(y), self.loss.encode(y, z.shape[1], x.dtype))
-        return self._prediction(z, rows, notes, self.preprocessing.decode_target(y), self.judge.outputs(z, examples))
+        if y is None:
+            return self._prediction(x, table.lengths, rows, notes)
+        t = self.loss.encode(y, self.network.layout.out_shape[-1], self.network.dtype)
+        examples = Examples(x, self._in_own_units(y), t, lengths=table.lengths)
+        return self._prediction(x, table.lengths, rows, notes, y, examples)
 
     def of_part(self, part: PartName) -> Prediction:
         """Predict a part of the run's own data, drawn again from the source; the score is that of the run.
@@ -131,9 +138,8 @@ class Predictor:
         began_with = self.run.record.get("environment", {}).get("data_hash")
         changed = began_with is not None and began_with != data_hash(experiment.data)
         notes = self._notes() + (("the data have changed since the run was trained.",) if changed else ())
-        z = self.network.predict(split.x)
-        score = experiment.judge.outputs(z, experiment.examples(split))
-        return self._prediction(z, split.rows + 1, notes, self.preprocessing.decode_target(split.y), score)
+        examples = experiment.examples(split)
+        return self._prediction(split.x, split.lengths, split.rows + 1, notes, split.y, examples)
 
     # ------------------------------------------------------------------ the run
 
@@ -171,21 +177,33 @@ class Predictor:
     def _targets(self, table: Table) -> Array:
         """Return class indices, or scaled targets (N, outputs)."""
         y = self.preprocessing.encode_target(table, self.network.dtype)
-        if y.shape[1:] != (() if self.preprocessing.classes is not None else (self.preprocessing.outputs,)):
-            raise DataError(f"the targets have shape {y.shape}, and the network predicts {self.preprocessing.outputs}.")
+        *places, _ = self.network.layout.out_shape
+        wanted = (*places,) if self.preprocessing.classes is not None else (*places, self.preprocessing.outputs)
+        if y.shape[1:] != wanted:
+            raise DataError(f"the targets have shape {y.shape}, and the network predicts {wanted} for a row.")
         return y
 
     def _in_own_units(self, y: Array) -> Array:
         return y if self.preprocessing.classes is not None else self.preprocessing.decode_target(y)
 
+    # ------------------------------------------------------------------ predictions
+
     def _prediction(
         self,
-        z: Float,
+        x: Array,
+        lengths: Array | None,
         rows: Array,
         notes: tuple[str, ...],
-        truth: Array | None = None,
-        score: dict[str, float] | None = None,
+        y: Array | None = None,
+        examples: Examples | None = None,
     ) -> Prediction:
+        """Return what the network says of x; with targets y, also as `examples`, what is true and the score."""
+        mask = None if lengths is None else present(lengths, x.shape[1])
+        if len(self.network.layout.out_shape) > 1:
+            return self._of_positions(x, mask, rows, notes, y, examples)
+        z = self.network.predict(x, mask)
+        truth = None if y is None else self.preprocessing.decode_target(y)
+        score = None if examples is None else self.judge.outputs(z, examples)
         values = self.judge.predictions(z)
         classes = self.preprocessing.classes
         if classes is None:
@@ -194,6 +212,44 @@ class Predictor:
         if values.shape[1] == 1 and self.gives_probabilities:
             values = np.hstack([1 - values, values])
         return Prediction(rows, said, classes[-values.shape[1] :], values, truth, score, notes)
+
+    def _of_positions(
+        self,
+        x: Array,
+        mask: Array | None,
+        rows: Array,
+        notes: tuple[str, ...],
+        y: Array | None,
+        examples: Examples | None,
+    ) -> Prediction:
+        """Return what the network says at every position that is there, and how sure it is of it.
+
+        In blocks, since the probabilities of all tokens at all positions may not fit into the memory.
+        """
+        there = np.ones(x.shape[:2], bool) if mask is None else mask
+        size = self.network.layout.evaluation_rows
+        said, figures = [], []
+        for start in range(0, len(x), size):
+            block = slice(start, start + size)
+            z = self.network.predict(x[block], None if mask is None else mask[block])[there[block]]
+            values = self.judge.predictions(z)
+            if self.preprocessing.classes is None:
+                said.append(values)
+                figures.append(values[:, :0])
+            else:
+                said.append(self.preprocessing.decode_target(self.loss.labels(z)))
+                figures.append(values.max(axis=1, keepdims=True))
+        row, position = np.nonzero(there)
+        return Prediction(
+            rows[row],
+            np.concatenate(said),
+            () if self.preprocessing.classes is None else ("prediction",),
+            np.concatenate(figures),
+            None if y is None else self.preprocessing.decode_target(y[there]),
+            None if examples is None else self.judge.network(self.network, examples),
+            notes,
+            position + 1,
+        )
 
 
 PARTS: tuple[PartName, ...] = get_args(PartName)

@@ -1,6 +1,19 @@
 """Where data come from; importing this package registers every source."""
 
-from nnctl.data.sources import bundled, card, delimited, generated, idx, images, npz, openml, parquet, sequences, text
+from nnctl.data.sources import (
+    bundled,
+    card,
+    delimited,
+    generated,
+    idx,
+    images,
+    labelled_texts,
+    npz,
+    openml,
+    parquet,
+    sequences,
+    text,
+)
 from nnctl.data.sources.source import Source
 
 __all__ = [
@@ -11,6 +24,7 @@ __all__ = [
     "generated",
     "idx",
     "images",
+    "labelled_texts",
     "npz",
     "openml",
     "parquet",

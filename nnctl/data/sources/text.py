@@ -19,7 +19,7 @@ from nnctl.data.sources.source import Source
 from nnctl.data.table import PartName, Table, counted, rows_of
 from nnctl.data.tokens import Char, Tokenizer, Vocabulary, Windows
 
-__all__ = ["Corpus", "PydocTopics", "Text"]
+__all__ = ["Corpus", "PydocTopics", "Text", "read_text"]
 
 
 class Corpus(Source):
@@ -104,9 +104,19 @@ class Text(Corpus, name="text"):
 
     def read(self, base: Path) -> str:
         """Return the file's text, every line ended by one character."""
-        path = found(self.path, base)
-        refuse_too_large(path.stat().st_size * 30, str(path))  # its characters, then their numbers twice
-        return decoded(path, self.text_encoding).replace("\r\n", "\n")
+        return read_text(found(self.path, base), self.text_encoding)
+
+
+def read_text(path: Path, encoding: TextEncoding = "utf-8") -> str:
+    """Return a file's text, every line ended by one character.
+
+    Raises
+    ------
+    DataError
+        It is too large, or no text in that encoding.
+    """
+    refuse_too_large(30 * path.stat().st_size, str(path))  # its characters, and their numbers twice
+    return decoded(path, encoding).replace("\r\n", "\n")
 
 
 class PydocTopics(Corpus, name="pydoc_topics"):
