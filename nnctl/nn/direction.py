@@ -135,9 +135,9 @@ class Direction(Layer):
     def step_back(self, walk: Walk, t: int, dstates: tuple[Float, ...], da: Float) -> None:
         """Write the gradient of a[t] into `da`, and turn the gradients of the states of t + 1 into those of t."""
 
-    def add_recurrent(self, g: Views, walk: Walk, steps: slice, da: Float, ctx: Context) -> None:
-        """Add what these steps give to dU; may destroy `da`, (G H, steps B)."""
-        add_product(side_by_side(walk.h[steps], "h beside", ctx), da, g.U, ctx)
+    def add_recurrent(self, dU: Float, g: Views, walk: Walk, steps: slice, da: Float, ctx: Context) -> None:  # noqa: ARG002
+        """Add what these steps give to dU, which is transposed as `Walk.U`; may destroy `da`, (G H, steps B)."""
+        add_product(da, side_by_side(walk.h[steps], "h beside", ctx), dU, ctx)
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return the output h of all steps, 0 where a sequence is padded."""
@@ -164,9 +164,9 @@ class Direction(Layer):
         if walk.padding is not None:
             np.copyto(dy, 0, where=walk.padding)
         dstates = tuple(ctx.out(f"dstate {i}", (self.units, B)) for i in range(self.states))
-        dWb = ctx.out("dWb", (D + 1, p.W.shape[1]))
+        dWb, dU = ctx.out("dWb", (p.W.shape[1], D + 1)), ctx.out("dU", walk.U.shape)
         dx = ctx.out("dx", (T, D, B)) if ctx.need_dx else None
-        for gradient in (*dstates, dWb, *vars(g).values()):
+        for gradient in (*dstates, dWb, dU, *vars(g).values()):
             gradient.fill(0)
         for stop in range(T, 0, -STEPS):
             steps = slice(max(0, stop - STEPS), stop)
@@ -177,10 +177,11 @@ class Direction(Layer):
             if dx is not None:
                 np.matmul(p.W, da, out=dx[steps])
             beside = side_by_side(da, "da beside", ctx)
-            add_product(side_by_side(walk.x[steps], "x beside", ctx), beside, dWb, ctx)
-            self.add_recurrent(g, walk, steps, beside, ctx)
-        np.copyto(g.W, dWb[:D])
-        np.copyto(g.b, dWb[D])
+            add_product(beside, side_by_side(walk.x[steps], "x beside", ctx), dWb, ctx)
+            self.add_recurrent(dU, g, walk, steps, beside, ctx)
+        np.copyto(g.W, dWb[:, :D].T)
+        np.copyto(g.b, dWb[:, D])
+        np.copyto(g.U, dU.T)
         return dx if dx is None or not self.backwards else dx[::-1]
 
     def _back(self, walk: Walk, t: int, dstates: tuple[Float, ...], da: Float, ctx: Context) -> None:
@@ -235,7 +236,9 @@ def side_by_side(a: Float, name: str, ctx: Context) -> Float:
     return beside.reshape(F, n * B)
 
 
-def add_product(x: Float, da: Float, total: Float, ctx: Context) -> None:
-    """Add ``x da'`` to a gradient: the sum over steps and sequences of the outer products of their columns."""
-    product = ctx.out("product", total.shape)
-    np.add(total, np.matmul(x, da.T, out=product), out=total)
+def add_product(da: Float, x: Float, total: Float, ctx: Context) -> None:
+    """Add ``da x'`` to a transposed gradient: the sum over steps and sequences of the outer products of their columns.
+
+    Transposed, since this product is a quarter faster than ``x da'`` (512 x 128 over 320 columns).
+    """
+    np.add(total, np.matmul(da, x.T, out=ctx.out("product", total.shape)), out=total)

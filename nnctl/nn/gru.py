@@ -127,13 +127,13 @@ class GruAfter(GruDirection):
         np.copyto(walk.z[: 2 * H], da[: 2 * H])
         np.add(dh, np.matmul(walk.p.U, walk.z, out=walk.spare), out=dh)
 
-    def add_recurrent(self, g: Views, walk: Walk, steps: slice, da: Float, ctx: Context) -> None:
+    def add_recurrent(self, dU: Float, g: Views, walk: Walk, steps: slice, da: Float, ctx: Context) -> None:
         """Add to dU and dc."""
         H = self.units
         dq = da[2 * H :]
         np.multiply(dq, side_by_side(walk.a[steps, :H], "r beside", ctx), out=dq)
         g.c += dq @ ones(dq.shape[1], dq.dtype)
-        super().add_recurrent(g, walk, steps, da, ctx)
+        super().add_recurrent(dU, g, walk, steps, da, ctx)
 
 
 class GruBefore(GruDirection):
@@ -165,13 +165,13 @@ class GruBefore(GruDirection):
         np.matmul(walk.p.U[:, : 2 * H], da[: 2 * H], out=scratch)
         np.add(dh, scratch, out=dh)
 
-    def add_recurrent(self, g: Views, walk: Walk, steps: slice, da: Float, ctx: Context) -> None:
+    def add_recurrent(self, dU: Float, g: Views, walk: Walk, steps: slice, da: Float, ctx: Context) -> None:  # noqa: ARG002
         """Add to dU."""
         H = self.units
         h = side_by_side(walk.h[steps], "h beside", ctx)
-        add_product(h, da[: 2 * H], g.U[:, : 2 * H], ctx)
+        add_product(da[: 2 * H], h, dU[: 2 * H], ctx)
         np.multiply(h, side_by_side(walk.a[steps, :H], "r beside", ctx), out=h)
-        add_product(h, da[2 * H :], g.U[:, 2 * H :], ctx)
+        add_product(da[2 * H :], h, dU[2 * H :], ctx)
 
 
 GruAfter.name = GruBefore.name = Gru.name

@@ -269,8 +269,8 @@ class GatesSwapped(LstmDirection):
 
 
 class StateOfTheWrongStep(LstmDirection):
-    def add_recurrent(self, g: Any, walk: Walk, steps: slice, da: Float, ctx: Any) -> None:
-        super().add_recurrent(g, walk, slice(steps.start + 1, steps.stop + 1), da, ctx)
+    def add_recurrent(self, dU: Float, g: Any, walk: Walk, steps: slice, da: Float, ctx: Any) -> None:
+        super().add_recurrent(dU, g, walk, slice(steps.start + 1, steps.stop + 1), da, ctx)
 
 
 class KeptShareForgotten(GruAfter):
@@ -281,13 +281,13 @@ class KeptShareForgotten(GruAfter):
 
 
 class ResetForgotten(GruBefore):
-    def add_recurrent(self, g: Any, walk: Walk, steps: slice, da: Float, ctx: Any) -> None:
-        Direction.add_recurrent(self, g, walk, steps, da, ctx)
+    def add_recurrent(self, dU: Float, g: Any, walk: Walk, steps: slice, da: Float, ctx: Any) -> None:
+        Direction.add_recurrent(self, dU, g, walk, steps, da, ctx)
 
 
 class BiasOfQForgotten(GruAfter):
-    def add_recurrent(self, g: Any, walk: Walk, steps: slice, da: Float, ctx: Any) -> None:
-        super().add_recurrent(g, walk, steps, da, ctx)
+    def add_recurrent(self, dU: Float, g: Any, walk: Walk, steps: slice, da: Float, ctx: Any) -> None:
+        super().add_recurrent(dU, g, walk, steps, da, ctx)
         g.c.fill(0)
 
 
