@@ -15,6 +15,7 @@ from nnctl.nn.activations import Activation
 from nnctl.nn.initializers import Initializer
 from nnctl.nn.layer import Layer
 from nnctl.nn.losses import Loss
+from nnctl.nn.presets import Preset
 from nnctl.optim.gradients import Regularizer
 from nnctl.optim.optimizers import Optimizer
 from nnctl.optim.schedules import Schedule
@@ -58,10 +59,14 @@ def members(family: type) -> set[str]:
     return set(family.members())
 
 
+PRESETS = {name for name, layer in Layer.members().items() if issubclass(layer, Preset)}
+
+
 @pytest.mark.parametrize(
     ("row", "names"),
     [
-        ("layers", members(Layer) - members(Activation)),
+        ("layers", members(Layer) - members(Activation) - PRESETS),
+        ("presets", PRESETS),
         ("activations", members(Activation)),
         ("loss", members(Loss)),
         ("optimizer", members(Optimizer)),

@@ -110,8 +110,10 @@ class Pages:
             self._indented(Text(_joined(paragraph) if is_prose else paragraph))
 
     def _pairs(self, rows: Iterable[tuple[str, str]]) -> None:
+        rows = list(rows)
+        longest = max((len(name) for name, _ in rows), default=0)
         table = Table.grid(padding=(0, 2, 0, 0))
-        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=2 * longest < self.console.width, overflow="fold")
         table.add_column()
         for name, about in rows:
             table.add_row(Text(name, style="cyan"), Text(_joined(about)))

@@ -128,7 +128,9 @@ class TiedEmbedding(Sequential, name="tied_embedding"):
     padding: Token | None = None
     """The token that stands for nothing, if there is one."""
 
-    field_synonyms: ClassVar[Mapping[str, str]] = Embedding.field_synonyms
+    field_synonyms: ClassVar[Mapping[str, str]] = {
+        word: field for word, field in Embedding.field_synonyms.items() if field != "init"
+    }
 
     def vocabulary(self) -> int | None:
         """Return how many tokens it knows."""

@@ -32,6 +32,7 @@ _SAMPLES: Mapping[str, Any] = {
     "limit": 3.0,
     "max_norm": 1.0,
     "rate": 1e-4,
+    "shape": [8, 8, 1],
     "target": "y",
     "units": 64,
     "dataset": "mnist",
@@ -260,7 +261,8 @@ def in_words(found: JsonSchema) -> str:
     if found.get("type") == "array":
         count = found.get("minItems")
         counted = f" {count}" if count and count == found.get("maxItems") else ""
-        return f"list of{counted} {_plural(in_words(found['items']))}"
+        kinds = found["prefixItems"] if "prefixItems" in found else [found["items"]]  # a pair has a kind for each
+        return f"list of{counted} {_plural(_either([in_words(kind) for kind in kinds]))}"
     if "examples" in found:
         return f"text such as {_either([str(example) for example in found['examples']])}"
     names = {"integer": "whole number", "boolean": "true or false", "string": "text", "object": "mapping"}

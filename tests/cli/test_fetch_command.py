@@ -104,7 +104,7 @@ def test_alone_it_lists_what_there_is_and_what_is_here(nnctl, here, card):
     assert code == 0
     assert "toy: Sixty [red]rows[/]" in out
     assert "licence free; not here" in out
-    assert "MiB" in out
+    assert "0.3 KiB" in out
     nnctl("fetch", "toy")
     assert f"here, in {here}/datasets/toy" in nnctl("fetch").out
 

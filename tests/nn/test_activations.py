@@ -15,7 +15,9 @@ from nnctl.nn.activations import Activation
 from nnctl.nn.initializers import Initializer
 from nnctl.nn.layer import Layer
 
-ACTIVATIONS = [*sorted(Activation.members()), {"gelu": "erf"}]
+ACTIVATIONS = [*sorted(set(Activation.members()) - {"swiglu"}), {"gelu": "erf"}]
+"""All that bend every number by itself, and softmax; swiglu multiplies two, and grows with their product."""
+
 BOTH = (np.float32, np.float64)
 
 
