@@ -18,7 +18,7 @@ from nnctl.data.augment.augmentation import Augmentation, Chance, Inputs, Mixing
 
 __all__ = ["ColorJitter", "CutMix", "Cutout", "Flip", "RandomCrop", "Rotation"]
 
-LUMA = np.array([0.299, 0.587, 0.114])
+LUMA = (0.299, 0.587, 0.114)
 """What red, green and blue contribute to the brightness that is seen (ITU-R BT.601)."""
 
 Amount = Annotated[float, Field(ge=0, le=1)]
@@ -284,7 +284,8 @@ def jittered(x: Float, factors: Float) -> Float:
 def grey(x: Float) -> Float:
     """Return the grey values (B, H, W, 1)."""
     if x.shape[3] == len(LUMA):
-        return np.expand_dims(x @ LUMA.astype(x.dtype), 3)
+        red, green, blue = (x[..., k : k + 1] * x.dtype.type(part) for k, part in enumerate(LUMA))
+        return red + green + blue
     return np.asarray(x.mean(axis=3, keepdims=True))
 
 
