@@ -41,8 +41,12 @@ OUTCOMES = ("overfit-batch", "without inputs", "linear model")
 """The steps that see whether the network learns."""
 SYMPTOMS = frozenset(
     {
-        *("dead-relu", "saturated-units", "update-ratio", "exploding-gradient"),
-        *("lr-nothing-to-lower", "gradient-on-kinks"),
+        "dead-relu",
+        "exploding-gradient",
+        "gradient-on-kinks",
+        "lr-nothing-to-lower",
+        "saturated-units",
+        "update-ratio",
     }
 )
 """Rules whose warnings alone, in a network that learns, are no reason to mend anything."""
