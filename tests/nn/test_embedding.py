@@ -74,6 +74,7 @@ def test_tokens_may_come_in_any_type(dtype: type) -> None:
     ("wrong", "said"),
     [
         ([0, 5, 2], "takes the tokens 0 to 4, whole numbers. Got 5. .*scaling: none"),
+        ([-1, 0, 2], r"Got -1\. "),
         ([-1, 5, 2], "Got -1 and 1 more of this batch"),
         ([0.5, 1, 2], r"Got 0\.5"),
         ([np.nan, 1, 2], "Got nan"),
@@ -92,6 +93,10 @@ def test_an_embedding_starts_with_variance_one_and_says_that_its_input_is_tokens
     assert abs(network.theta.std() - 1) < 0.02
     assert Layer.parse({"sequential": [{"embedding": {"width": 5, "size": 40}}, "relu"]}).vocabulary() == 40
     assert Layer.parse({"sequential": ["relu"]}).vocabulary() is None
+
+
+def test_looking_up_multiplies_nothing() -> None:
+    assert Embedding(width=3, size=5).flop((4,)) == 0
 
 
 def test_the_size_may_come_from_the_data() -> None:

@@ -39,6 +39,8 @@ def test_a_block_is_the_layers_that_it_is_short_for(placement: str) -> None:
     spelled = Rig(Layer.parse({"sequential": SPELLED[placement]}), (5, 8))
     names = [[name.split("/", 1)[1] for name in rig.network.tensors()] for rig in (short, spelled)]
     assert names[0] == names[1]
+    layers = [[row.layer for row in rig.network.layout.rows[2:]] for rig in (short, spelled)]
+    assert layers[0] == layers[1]
     found = []
     for rig in (short, spelled):
         rig.network.theta[...] = np.random.default_rng(0).normal(0, 0.3, rig.network.theta.shape)
