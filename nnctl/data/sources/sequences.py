@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -27,6 +28,13 @@ class Sequences(Generated):
     """Steps of each, T."""
     noise: NonNegative = 0.0
     """Standard deviation of the Gaussian noise on the inputs."""
+
+    field_synonyms: ClassVar[Mapping[str, str]] = {
+        "steps": "length",
+        "seq_len": "length",
+        "sequence_length": "length",
+        "n_samples": "samples",
+    }
 
     def load(self, base: Path, seed: int) -> Table:
         """Draw the sequences."""
