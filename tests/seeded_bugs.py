@@ -7,24 +7,28 @@ Each is a subclass of what it breaks, which shows that the bug and nothing else 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import contract
 import numpy as np
 
-from nnctl.core.arrays import Float, Shape, column_sums
+from nnctl.core.arrays import Float, Shape, as_rows, column_sums
 from nnctl.nn.activations import Linear, Sigmoid, Softmax, Softplus, Swish, Tanh
+from nnctl.nn.attention import Attention
 from nnctl.nn.compose import Residual, Sequential
 from nnctl.nn.conv import Conv1d, Conv2d, Conv2dTranspose
 from nnctl.nn.dense import Dense
 from nnctl.nn.dropout import Dropout
+from nnctl.nn.embedding import Embedding, TiedEmbedding
 from nnctl.nn.gelu import Gelu
 from nnctl.nn.global_pool import GlobalMaxPool
+from nnctl.nn.glu import Swiglu
 from nnctl.nn.layer import Context, Layer, Views
 from nnctl.nn.losses import Loss
 from nnctl.nn.norm import BatchNorm, LayerNorm
 from nnctl.nn.pool import AvgPool, MaxPool, Pool
+from nnctl.nn.position import Position
 from nnctl.nn.rectifiers import Elu, LeakyRelu, Prelu, Relu, Selu
 from nnctl.optim.gradients import L1, L2, Regularizer
 
@@ -538,6 +542,84 @@ class ScaleGradientMissing(LayerNorm):
 class ScaleForgottenOnTheWayDown(LayerNorm):
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
         return super().backward(Views(gamma=np.ones_like(p.gamma), beta=p.beta), g, dy, ctx)
+
+
+# Attention and embedding
+
+
+SEQUENCE = (3, 4)
+
+
+@seeded(ADJOINT, SEQUENCE, heads=2)
+class SoftmaxTermDropped(Attention):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        x, c, seen = ctx.saved
+        ctx.saved = x, c, replace(seen, c=np.zeros_like(seen.c))  # da without the mean that softmax takes off
+        dx = super().backward(p, g, dy, ctx)
+        ctx.saved = x, c, seen
+        return dx
+
+
+@seeded(ADJOINT, SEQUENCE, heads=2, causal=True)
+class CausalInForwardAlone(Attention):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        x, c, seen = ctx.saved
+        ctx.saved = x, c, replace(seen, causal=False)
+        dx = super().backward(p, g, dy, ctx)
+        ctx.saved = x, c, seen
+        return dx
+
+
+@seeded(ADJOINT, SEQUENCE, heads=2, dropout=0.5)
+class WeightsDroppedInForwardAlone(Attention):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        x, c, seen = ctx.saved
+        ctx.saved = x, c, replace(seen, dropout=0.0)
+        dx = super().backward(p, g, dy, ctx)
+        ctx.saved = x, c, seen
+        return dx
+
+
+@seeded(ADJOINT, SEQUENCE, heads=2)
+class QueriesAndKeysSwapped(Attention):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dx = super().backward(p, g, dy, ctx)
+        dq, dk, _ = np.split(g.W_qkv, 3, axis=1)
+        g.W_qkv[:, :8] = np.concatenate([dk, dq], axis=1)
+        return dx
+
+
+@seeded(ADJOINT, (5,), width=2, size=3)
+class LastTokenWins(Embedding):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dx = super().backward(p, g, dy, ctx)
+        g.W[ctx.saved] = dy
+        return dx
+
+
+@seeded(OVERWRITES, SEQUENCE, kind="learned")
+class PlacesAddedUp(Position):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        g.P += dy.sum(0)
+        return dy
+
+
+@seeded(ADJOINT, (5,), width=4, size=3, layers=(Tanh(),))
+class OutputAloneTied(TiedEmbedding):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        dW = as_rows(dy).T @ as_rows(ctx.saved[1])
+        dx = super().backward(p, g, dy, ctx)
+        g.W[...] = dW
+        return dx
+
+
+@seeded(ADJOINT, (4,))
+class GateWithoutItsSlope(Swiglu):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:
+        _, b, s = ctx.saved
+        dx = super().backward(p, g, dy, ctx)
+        dx[..., : dx.shape[-1] // 2] = dy * b * s
+        return dx
 
 
 # Composites
