@@ -58,8 +58,8 @@ def gradients(x: Float, W: Float, dW: Float, dy: Float, windows: Windows, ctx: C
     # transpose times x is dW, turned.
     groups = x.shape[3] // W.shape[2]
     kernel = _stack(_parted(W, groups)[::-1, ::-1].transpose(0, 1, 4, 3, 2), "turned", ctx)
-    total = ctx.out("total", (groups, kernel.shape[1], W.shape[2]))
-    part = ctx.out("part", total.shape)
+    total = ctx.scratch("total", (groups, kernel.shape[1], W.shape[2]))
+    part = ctx.scratch("part", total.shape)
     dx = ctx.out("dx", x.shape)
     total.fill(0)
     for images, rows, columns in _columns(dy, turned, groups, ctx):
@@ -74,8 +74,8 @@ def gradients(x: Float, W: Float, dW: Float, dy: Float, windows: Windows, ctx: C
 def back_to_kernel(x: Float, dW: Float, dy: Float, windows: Windows, ctx: Context) -> None:
     """Fill dW alone: the columns of x times dy."""
     groups = x.shape[3] // dW.shape[2]
-    total = ctx.out("total", (groups, dW.size // dW.shape[3], dW.shape[3] // groups))
-    part = ctx.out("part", total.shape)
+    total = ctx.scratch("total", (groups, dW.size // dW.shape[3], dW.shape[3] // groups))
+    part = ctx.scratch("part", total.shape)
     total.fill(0)
     for images, rows, columns in _columns(x, windows, groups, ctx):
         delta = _grouped(dy[images, rows], groups, "grouped", ctx)
@@ -92,9 +92,9 @@ def back_to_input(W: Float, dy: Float, windows: Windows, shape: Shape, ctx: Cont
     for images, rows in blocks(len(dy), counts[0], counts[1] * W.size // W.shape[3] * groups, BLOCK):
         n = images.stop - images.start
         delta = _grouped(dy[images, rows], groups, "grouped", ctx)
-        columns = np.matmul(delta, kernel, out=ctx.out("columns", (groups, delta.shape[1], kernel.shape[2])))
+        columns = np.matmul(delta, kernel, out=ctx.scratch("columns", (groups, delta.shape[1], kernel.shape[2])))
         sent = columns.reshape(groups, n, -1, counts[1], windows.taps, W.shape[2]).transpose(4, 1, 2, 3, 0, 5)
-        padded = ctx.out("scattered", (n, *windows.extent(size), groups, W.shape[2]))
+        padded = ctx.scratch("scattered", (n, *windows.extent(size), groups, W.shape[2]))
         if rows.start == 0:
             padded.fill(0)
         for place, values in zip(windows.slices(padded, counts), sent, strict=True):
@@ -106,7 +106,7 @@ def back_to_input(W: Float, dy: Float, windows: Windows, shape: Shape, ctx: Cont
 
 def pixel_sums(dy: Float, out: Float, ctx: Context) -> None:
     """Fill `out` with the sum of dy over all pixels of all images: the gradient of a bias."""
-    image = column_sums(dy.reshape(len(dy), -1), out=ctx.out("image", (prod(dy.shape[1:]),)))
+    image = column_sums(dy.reshape(len(dy), -1), out=ctx.scratch("image", (prod(dy.shape[1:]),)))
     column_sums(image.reshape(-1, len(out)), out=out)
 
 
@@ -119,7 +119,7 @@ def _columns(x: Float, windows: Windows, groups: int, ctx: Context) -> Iterator[
         for images, rows in cut:
             yield images, rows, _grouped(x[images, rows], groups, "columns", ctx)
         return
-    padded = ctx.out("padded", (cut[0][0].stop, *windows.extent(size), groups, each))
+    padded = ctx.scratch("padded", (cut[0][0].stop, *windows.extent(size), groups, each))
     padded.fill(0)
     view = windows.view(padded, counts)
     # Window by window the runs of neighbours are as long as a row of the kernel; where that is short, tap by tap they
@@ -130,7 +130,7 @@ def _columns(x: Float, windows: Windows, groups: int, ctx: Context) -> Iterator[
         if rows.start == 0:
             np.copyto(windows.inner(padded[:n], size), x[images].reshape(n, *size, groups, each))
         block = view[:n, rows].transpose((5, 3, 4, 6, 0, 1, 2) if by_tap else (5, 0, 1, 2, 3, 4, 6))
-        columns = ctx.out("columns", block.shape)
+        columns = ctx.scratch("columns", block.shape)
         np.copyto(columns, block)
         if by_tap:
             yield images, rows, columns.reshape(groups, windows.taps * each, -1).transpose(0, 2, 1)
@@ -147,7 +147,7 @@ def _stack(parted: Float, name: str, ctx: Context) -> Float:
     """Return a parted kernel as a stack (groups, taps and channels, outputs); a view where its memory allows."""
     stack = parted.transpose(3, 0, 1, 2, 4)
     if not stack.flags.c_contiguous:
-        copy = ctx.out(name, stack.shape)
+        copy = ctx.scratch(name, stack.shape)
         np.copyto(copy, stack)
         stack = copy
     return stack.reshape(len(stack), -1, stack.shape[-1])
@@ -158,7 +158,7 @@ def _grouped(pixels: Float, groups: int, name: str, ctx: Context) -> Float:
     stack = pixels.reshape(-1, groups, pixels.shape[3] // groups).transpose(1, 0, 2)
     if groups == 1:
         return stack
-    copy = ctx.out(name, stack.shape)
+    copy = ctx.scratch(name, stack.shape)
     np.copyto(copy, stack)
     return copy
 
@@ -168,5 +168,5 @@ def _into_pixels(columns: Float, kernel: Float, y: Float, ctx: Context) -> None:
     if len(kernel) == 1:
         np.matmul(columns[0], kernel[0], out=y.reshape(-1, y.shape[3]))
         return
-    stack = np.matmul(columns, kernel, out=ctx.out("product", (*columns.shape[:2], kernel.shape[2])))
+    stack = np.matmul(columns, kernel, out=ctx.scratch("product", (*columns.shape[:2], kernel.shape[2])))
     np.copyto(y.reshape(-1, len(kernel), kernel.shape[2]), stack.transpose(1, 0, 2))

@@ -121,6 +121,8 @@ class Pass:
     mask: Array | None = None
     """Which positions of every sequence are there, bool (B, T); None where all are. The others are padding."""
     team: Solo = field(default_factory=Solo)
+    scratch: Context | None = None
+    """Buffers that all layers of a replica use in turn."""
     watch: Watch | None = None
     """Called after every layer with what came out of it; for diagnosis."""
 
@@ -190,6 +192,15 @@ class Context:
             return self._views[name, shape]
         except KeyError:
             return self._new_view(name, shape, dtype or self.dtype)
+
+    def scratch(self, name: str, shape: Shape, dtype: Any = None) -> Array:
+        """Return an uninitialised buffer that all layers of this replica share, for use within one call.
+
+        What stands in it is lost when the layer returns. A network of many layers holds the memory once, not for each.
+        """
+        if self.now.scratch is None:
+            self.now.scratch = Context("", self.dtype, self.now)
+        return self.now.scratch.out(name, shape, dtype)
 
     def _new_view(self, name: str, shape: Shape, dtype: Any) -> Array:
         size = prod(shape)
@@ -262,6 +273,21 @@ class Layer(Component, family="layer"):
         "identity": "linear",
         "logistic": "sigmoid",
         "skip": "residual",
+        "multi_head_attention": "attention",
+        "multihead_attention": "attention",
+        "multiheadattention": "attention",
+        "self_attention": "attention",
+        "mha": "attention",
+        "positional_encoding": "position",
+        "position_embedding": "position",
+        "sinusoidal": "position",
+        "embed": "embedding",
+        "encoder_block": "transformer_block",
+        "decoder_block": "transformer_block",
+        "transformer_encoder_layer": "transformer_block",
+        "transformer_decoder_layer": "transformer_block",
+        "transformerencoderlayer": "transformer_block",
+        "glu": "swiglu",
         "multilayer_perceptron": "mlp",
         "feedforward": "mlp",
         "lenet5": "lenet",

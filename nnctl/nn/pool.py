@@ -100,7 +100,7 @@ class Pool(Layer):
         for images, _ in blocks(len(pixels), 1, pixels[0].size, BLOCK):
             source = pixels[images]
             if windows.padded:
-                source = ctx.out("padded", (len(source), *windows.extent(size), x.shape[-1]))
+                source = ctx.scratch("padded", (len(source), *windows.extent(size), x.shape[-1]))
                 source.fill(self.outside)
                 np.copyto(windows.inner(source, size), pixels[images])
             self._reduce(list(windows.slices(source, counts)), y[images], images, ctx)
@@ -125,9 +125,9 @@ class Pool(Layer):
                 for tap, place in reversed(list(enumerate(windows.slices(dx[images], counts)))):
                     self._share(tap, d, place, images, ctx)
                 continue
-            padded = ctx.out("padded", (len(d), *windows.extent(size), shape[3]))
+            padded = ctx.scratch("padded", (len(d), *windows.extent(size), shape[3]))
             padded.fill(0)
-            share = ctx.out("share", d.shape)
+            share = ctx.scratch("share", d.shape)
             for tap, place in reversed(list(enumerate(windows.slices(padded, counts)))):
                 self._share(tap, d, share, images, ctx)
                 np.add(place, share, out=place)

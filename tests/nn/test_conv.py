@@ -164,6 +164,18 @@ def test_replicas_of_a_convolutional_network_agree_with_one():
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)
 
 
+def test_all_layers_of_a_replica_share_the_memory_of_their_columns():
+    def bytes_beside_outputs(layers: int) -> int:
+        convolution = Conv2d(channels=8, padding="same")
+        replica = Network(Layout((convolution,) * layers, (10, 10, 8)), dtype=np.float64).replica(need_dx=True)
+        replica.backward(replica.forward(np.ones((4, 10, 10, 8)), training=True).copy())
+        assert replica.now.scratch is not None
+        assert {name for part in replica.bound() for name in part.ctx._backing} <= {"y", "dx"}
+        return replica.now.scratch.nbytes()
+
+    assert bytes_beside_outputs(1) == bytes_beside_outputs(5) > 0
+
+
 def test_inference_on_several_cores_has_the_bits_of_one(monkeypatch):
     x = np.random.default_rng(1).standard_normal((700, 28, 28, 16), dtype=np.float32)
     network = Network(conv_net())
