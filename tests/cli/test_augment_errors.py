@@ -1,0 +1,101 @@
+"""What a spec with images or augmentation is told that cannot be trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+DIGITS = """\
+name: digits
+data:
+  source: digits
+  scaling: {scaling}
+  augment: [{augment}]
+architecture: [{{reshape: [8, 8, 1]}}, flatten, {{dense: outputs}}]
+loss: {loss}
+training: {{epochs: 1}}
+"""
+
+
+def spec_of(here, augment: str, scaling: str = "channels", loss: str = "cross_entropy") -> str:
+    (here / "spec.yaml").write_text(DIGITS.format(augment=augment, scaling=scaling, loss=loss))
+    return "spec.yaml"
+
+
+@pytest.mark.parametrize(
+    ("augment", "others", "said"),
+    [
+        ("flip", {"scaling": "standard"}, "flip: moves pixels, and data.scaling gives every pixel a center"),
+        ("noise, {random_crop: 8}", {}, "random_crop: padding must be smaller than the image, which is 8 x 8. Got 8."),
+        ("mixup", {"loss": "hinge"}, "mixup: mixes the targets of two rows, and hinge knows one class a row."),
+        ("flipp", {}, "unknown augmentation 'flipp'. Did you mean 'flip'?"),
+        ("random_rotation", {}, "unknown augmentation 'random_rotation'. Did you mean 'rotation'?"),
+        ("rotation: 500", {}, "rotation.degrees: must be <= 180. Got 500."),
+    ],
+)
+def test_an_augmentation_that_cannot_be_is_told_with_its_line(nnctl, here, augment, others, said):
+    answer = nnctl("train", spec_of(here, augment, **others))
+    assert answer.code == 2
+    assert "spec.yaml:5:" in answer.err
+    assert said in answer.err.replace("\n", " ")
+
+
+def test_images_are_needed_to_flip(nnctl, here):
+    text = DIGITS.format(augment="flip", scaling="standard", loss="cross_entropy").replace("digits", "iris")
+    (here / "spec.yaml").write_text(text.replace("{reshape: [8, 8, 1]}, ", ""))
+    answer = nnctl("train", "spec.yaml")
+    assert answer.code == 2
+    assert "flip: needs images, of shape (H, W, C). A row here has shape (4,)." in answer.err
+
+
+@pytest.fixture
+def pets(here):
+    for name in ("cat", "dog"):
+        for k in range(20):
+            (here / "pets" / name).mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(k).integers(0, 256, (6, 6)).astype(np.uint8)
+            Image.fromarray(pixels // 2 + 127 * (name == "cat")).save(here / "pets" / name / f"{k}.png")
+    (here / "spec.yaml").write_text(
+        "name: pets\ndata: {source: {images: pets}, scaling: channels}\n"
+        "architecture: [flatten, {dense: outputs}]\nloss: cross_entropy\n"
+        "training: {epochs: 3, batch_size: 8}\n"
+    )
+    return here / "pets"
+
+
+def test_a_corrupt_image_is_named_and_skipped_only_if_the_spec_says_so(nnctl, pets):
+    (pets / "dog" / "7.png").write_bytes(b"nothing")
+    answer = nnctl("train", "spec.yaml")
+    assert answer.code == 3
+    assert "pets/dog/7.png: is no image that can be read" in answer.err.replace("\n", "")
+    skipped = nnctl("train", "spec.yaml", "data.source.images.skip_broken=true", "--no-plot")
+    assert skipped.code == 0
+    assert "1 image cannot be read and left out" in skipped.out + skipped.err
+
+
+def test_images_of_different_sizes_are_refused_without_resize(nnctl, pets):
+    Image.new("L", (9, 6)).save(pets / "cat" / "3.png")
+    answer = nnctl("train", "spec.yaml")
+    assert answer.code == 3
+    assert "cat/3.png: is 6 x 9 pixels (height x width)" in answer.err
+    assert nnctl("train", "spec.yaml", "data.source.images.resize=[4, 4]", "--no-plot").code == 0
+
+
+def test_a_folder_that_is_not_there_is_named(nnctl, pets):
+    answer = nnctl("train", "spec.yaml", "data.source.images.path=pet")
+    assert answer.code == 3
+    assert "pet: there is no such file or folder" in answer.err
+    assert "Did you mean 'pets'?" in answer.err
+
+
+def test_images_are_trained_on_and_predicted_alike_from_memory_and_from_disk(nnctl, pets):
+    figures = set()
+    for keep in ("memory", "disk"):
+        assert nnctl("train", "spec.yaml", f"data.source.images.keep={keep}", "--no-plot", "--runs-dir", keep).code == 0
+        [run] = pets.parent.glob(f"{keep}/pets-*")
+        figures.add((run / "metrics.jsonl").read_text().split('"seconds"')[0])
+        predicted = nnctl("predict", run, pets)
+        assert predicted.code == 0
+        figures.add(predicted.out)
+    assert len(figures) == 2
