@@ -64,7 +64,7 @@ def restore_training(run: Run, learner: Learner, batches: Batches, progress: Pro
     learner.slots.restore({name[10:]: array for name, array in tensors.items() if name.startswith("optimizer/")})
     learner.step = state["step"]
     for name in _PLAIN:
-        setattr(progress, name, state[name])
+        setattr(progress, name, state.get(name, getattr(progress, name)))  # an older run did not know the newest ones
     progress.said = Mean(**state.get("said", {}))
     progress.patience = replace(progress.patience, best=state["patience_best"], waited=state["patience_waited"])
     if state["best_epoch"] is not None:

@@ -318,11 +318,10 @@ def _examples(member: type[Component]) -> list[str]:
 
 def _needed(member: type[Component]) -> dict[str, Any]:
     """Return the fields that the component cannot be without, a file's path among them."""
-    short = member.value_field()
     return {
         name: _sample(member, name)
         for name, info in member.model_fields.items()
-        if info.is_required() or (name == short == "path")
+        if info.is_required() or name == "path"
     }
 
 
