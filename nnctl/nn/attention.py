@@ -93,7 +93,8 @@ class Attention(MultiHead, name="attention"):
     q_i and k_i is turned by the angle i 10000^(-2m/d), so that s_ij depends on the distance i - j.
 
     Memory: 8 numbers for each one of x, and scores: those of as many sequences, or else heads of one sequence, as have
-    65,536 together, T² at least, twice (and once more with dropout). They are made anew for the backward pass.
+    65,536 together, T² at least, twice for all layers of a replica together (and once more for each with dropout). They
+    are made anew for the backward pass.
 
     Source: Vaswani et al. (2017), "Attention is all you need", section 3.2, arXiv:1706.03762, with biases; Su et al.
     (2021), "RoFormer", eq. 34, arXiv:2104.09864, for `rotary`.

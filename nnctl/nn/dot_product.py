@@ -78,11 +78,11 @@ def attend(
     for block in _blocks(q, k):
         weights = _scores(seen, block, ctx)
         rows = (*weights.shape[:3], 1)
-        top = np.max(weights, axis=-1, keepdims=True, out=ctx.out("top", rows))
+        top = np.max(weights, axis=-1, keepdims=True, out=ctx.scratch("top", rows))
         np.maximum(top, lowest, out=top)  # -inf where all is hidden, and -inf - -inf is no number
         np.subtract(weights, top, out=weights)
         np.exp(weights, out=weights)
-        sums = np.matmul(weights, ones(k.shape[2], q.dtype)[:, None], out=ctx.out("sums", rows))
+        sums = np.matmul(weights, ones(k.shape[2], q.dtype)[:, None], out=ctx.scratch("sums", rows))
         np.maximum(sums, 1, out=sums)  # the largest term is 1; there is none only where all is hidden
         if bits is not None:
             np.multiply(weights, dropout_mask(dropout, weights.shape, bits, ctx), out=weights)
@@ -100,11 +100,11 @@ def attend_backward(seen: Attended, dc: Float, dq: Float, dk: Float, dv: Float, 
         weights = _scores(seen, block, ctx)
         np.subtract(weights, seen.log_sums[block], out=weights)
         np.exp(weights, out=weights)
-        slope = np.matmul(dc[block], seen.v[block].swapaxes(2, 3), out=ctx.out("slope", weights.shape))
+        slope = np.matmul(dc[block], seen.v[block].swapaxes(2, 3), out=ctx.scratch("slope", weights.shape))
         mask = None if bits is None else dropout_mask(seen.dropout, weights.shape, bits, ctx)
         if mask is not None:
             np.multiply(slope, mask, out=slope)
-        mean = ctx.out("mean", (*weights.shape[:3], 1))
+        mean = ctx.scratch("mean", (*weights.shape[:3], 1))
         np.vecdot(seen.c[block], dc[block], out=mean[..., 0])
         np.subtract(slope, mean, out=slope)
         np.multiply(slope, weights, out=slope)
@@ -118,7 +118,7 @@ def attend_backward(seen: Attended, dc: Float, dq: Float, dk: Float, dv: Float, 
 
 def _scores(seen: Attended, block: Block, ctx: Context) -> Float:
     q, k = seen.q[block], seen.k[block]
-    scores = ctx.out("scores", (*q.shape[:3], k.shape[2]))
+    scores = ctx.scratch("scores", (*q.shape[:3], k.shape[2]))
     np.matmul(q, k.swapaxes(2, 3), out=scores)
     if seen.causal:
         np.add(scores, _future(q.shape[2], k.shape[2], q.dtype), out=scores)
