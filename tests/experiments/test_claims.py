@@ -106,7 +106,15 @@ BETTER = [
     ("robust-loss/huber", "test rmse", "<", "robust-loss/mse", 3),
     ("schedules/one-cycle", "test rmse", "<", "schedules/constant", 1.05),
     ("normalization/batch-norm", "test accuracy", ">", "normalization/none", 3),
-    ("normalization/layer-norm", "test accuracy", ">", "normalization/none", 3),
+    *(
+        (f"normalization/{name}-norm", "test accuracy", ">", "normalization/none", 3)
+        for name in ("layer", "group", "rms")
+    ),
+    *(
+        (f"normalization/{name}-norm-batch-of-2", "test accuracy", ">", "normalization/batch-norm-batch-of-2", 3)
+        for name in ("layer", "group", "rms")
+    ),
+    ("normalization/high-rate-weight-norm", "test accuracy", ">", "normalization/high-rate-none", 5),
     ("residual/residual", "test accuracy", ">", "residual/plain", 2),
     *((f"recurrent/adding-{name}", "test loss", "<", "recurrent/adding-rnn", 20) for name in ("lstm", "gru")),
     ("recurrent/both-directions", "test accuracy", ">", "recurrent/one-direction", 2),
