@@ -304,7 +304,7 @@ def _examples(member: type[Component]) -> list[str]:
     needed = _needed(member)
     short = member.value_field()
     required = [name for name, info in member.model_fields.items() if info.is_required()]
-    found = [] if required else [_example(member, {})]
+    found = [] if needed else [_example(member, {})]
     if short is not None and set(required) <= {short}:
         found.append(_example(member, needed | {short: _sample(member, short)}, short=True))
     shown = dict(needed)
