@@ -56,7 +56,7 @@ def gradcheck_experiment(experiment: Experiment, tell: Tell = silent) -> Report:
     learner = exact.learner()
     examples = exact.examples(exact.data.train)
     batches = exact.batches(examples)
-    x, t, w = batches.rows_of(batches.order(0)[:ROWS], epoch=0)  # one draw of the augmentation, for good
+    batch = batches.batch_of(batches.order(0)[:ROWS], epoch=0)  # one draw of the augmentation, for good
     tensors = 1 + sum(slot.param.trainable for slot in exact.layout.slots)
     done = 0
 
@@ -66,7 +66,7 @@ def gradcheck_experiment(experiment: Experiment, tell: Tell = silent) -> Report:
             tell(min(done / (2 * tensors), 1.0), f"{when}: {tensor}")
             done += 1
 
-        return check_point(when, learner.network, exact.loss, exact.spec.regularizers, x, t, w, told)
+        return check_point(when, learner.network, exact.loss, exact.spec.regularizers, batch, told)
 
     try:
         points = [point("at the start")]
@@ -83,7 +83,7 @@ def gradcheck_experiment(experiment: Experiment, tell: Tell = silent) -> Report:
         findings.append(NOT_FINITE.warn(message))
     order = {"fail": 0, "warn": 1, "pass": 2}
     findings.sort(key=lambda finding: order[finding.verdict])
-    figures = {"rows": len(x), "steps": trained, "points": [p.plain() for p in points]}
+    figures = {"rows": len(batch.x), "steps": trained, "points": [p.plain() for p in points]}
     return Report("gradcheck", _headline(points), tuple(findings), figures)
 
 

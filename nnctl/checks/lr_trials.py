@@ -18,8 +18,9 @@ from nnctl.checks.lr_rules import has_diverged, still_steps
 from nnctl.core.arrays import Float
 from nnctl.data.batches import Batch, Batches
 from nnctl.experiment.assembly import Experiment
+from nnctl.nn.loss import positions
 from nnctl.train.evaluate import Examples
-from nnctl.train.step import Learner, NotFinite, train_step
+from nnctl.train.step import Learner, NotFinite, room_for_outputs, train_step
 
 __all__ = ["Start", "Trial", "choose", "climb", "starts", "sweep"]
 
@@ -45,10 +46,9 @@ class Start:
         and dropout do.
         """
         learner = self.experiment.learner()
-        outputs = np.empty((self.batches.rows, self.experiment.outputs), learner.network.dtype)
         try:
             for lr, batch in zip(rates, _endless(self.batches), strict=False):
-                z = outputs[: batch.stop - batch.start]
+                z = room_for_outputs(learner, batch)
                 train_step(learner, batch, lr, z)
                 yield _loss(learner, z, batch)
         except NotFinite:
@@ -170,4 +170,5 @@ def _endless(batches: Batches) -> Iterator[Batch]:
 
 def _loss(learner: Learner, z: Float, batch: Batch) -> float:
     with np.errstate(over="ignore", invalid="ignore"):  # a sweep goes on until the numbers end
-        return learner.loss.value(z, batch.t, batch.w, len(z))
+        each = positions(z, batch.t, batch.w, batch.mask)
+        return learner.loss.value(each.z, each.t, each.w, batch.targets)

@@ -94,7 +94,7 @@ def symptoms(network: Network, loss: Loss, batch: Batch) -> Symptoms:
     team = Team(network)  # of one replica, which sees the whole batch
     team.replicas[0].now.watch = watch
     with np.errstate(over="ignore", invalid="ignore"):
-        grad = team.gradient(loss, batch.x, batch.t, batch.w, divisor=len(batch.x), step=0)
+        grad = team.gradient(loss, batch.x, batch.t, batch.w, divisor=batch.targets, step=0, mask=batch.mask)
     return Symptoms(tuple(units), _of_kernels(network, grad))
 
 

@@ -195,6 +195,11 @@ class Batches:
         t, w = self.augmenter.targets(epoch)
         return self.augmenter.rows_of(rows, epoch), t[rows], None if w is None else w[rows]
 
+    def batch_of(self, rows: Array, epoch: int) -> Batch:
+        """Return some rows as they are in an epoch as one batch."""
+        x, t, w = self.rows_of(rows, epoch)
+        return self._cut(Batch(x, t, w, 0, len(rows)), rows)
+
     def _cut(self, batch: Batch, rows: Array | slice) -> Batch:
         """Return the batch as long as its longest row, with the mask of what is there."""
         if self.lengths is None:

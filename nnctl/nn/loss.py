@@ -157,7 +157,12 @@ class Positions(NamedTuple):
 
 
 def positions(z: Float, t: Array, w: Float | None, mask: Array | None) -> Positions:
-    """Return outputs (B, T, K) and targets (B, T) or (B, T, K) as rows, one a position; padding weighs nothing."""
+    """Return outputs (B, T, K) and targets (B, T) or (B, T, K) as rows, one a position; padding weighs nothing.
+
+    Outputs (B, K), of one position a row, are left as they are.
+    """
+    if z.ndim == 2:
+        return Positions(z, t, w)
     t = t.reshape(-1) if t.ndim == 2 else as_rows(t)
     if w is not None or mask is not None:
         there = np.ones(z.shape[:2], z.dtype) if mask is None else mask.astype(z.dtype)

@@ -17,7 +17,7 @@ from nnctl.nn.team import Team
 from nnctl.optim.gradients import Clip, Regularizer, global_norm
 from nnctl.optim.optimizers import Optimizer
 
-__all__ = ["Learner", "NotFinite", "first_not_finite", "train_step"]
+__all__ = ["Learner", "NotFinite", "first_not_finite", "room_for_outputs", "train_step"]
 
 
 class NotFinite(ArithmeticError):  # noqa: N818 - a state of the numbers, not a mistake of the caller
@@ -158,6 +158,14 @@ def train_step(
     return norm
 
 
+def room_for_outputs(learner: Learner, batch: Batch) -> Float:
+    """Return an array for what the network says of a batch; sequences are as long there as in the batch."""
+    out_shape = learner.network.layout.out_shape
+    if len(out_shape) == 2:
+        out_shape = (batch.t.shape[1], *out_shape[1:])
+    return np.empty((len(batch.x), *out_shape), learner.network.dtype)
+
+
 def first_not_finite(learner: Learner, batch: Batch) -> str:
     """Return where, on this batch, the first value that is not finite appears; "" if all are finite.
 
@@ -177,10 +185,7 @@ def first_not_finite(learner: Learner, batch: Batch) -> str:
     for name, tensor in learner.network.tensors().items():
         if not np.isfinite(tensor).all():
             return f"the weights {name}"
-    out_shape = learner.network.layout.out_shape
-    if len(out_shape) == 2:
-        out_shape = (batch.t.shape[1], *out_shape[1:])  # as long as the batch, not as the longest sequence of all
-    outputs = np.empty((len(batch.x), *out_shape), learner.network.dtype)
+    outputs = room_for_outputs(learner, batch)
     state = learner.network.state.copy()
     for replica in learner.team.replicas:
         replica.now.watch = watch
@@ -188,11 +193,8 @@ def first_not_finite(learner: Learner, batch: Batch) -> str:
         with np.errstate(all="ignore"):
             learner.gradient(batch, outputs)
             dz = np.empty_like(outputs)
-            if outputs.ndim == 2:
-                learner.loss.gradient(outputs, batch.t, batch.w, batch.targets, dz)
-            else:
-                each = positions(outputs, batch.t, batch.w, batch.mask)
-                learner.loss.gradient(each.z, each.t, each.w, batch.targets, as_rows(dz))
+            each = positions(outputs, batch.t, batch.w, batch.mask)
+            learner.loss.gradient(each.z, each.t, each.w, batch.targets, as_rows(dz))
     finally:
         np.copyto(learner.network.state, state)
         for replica in learner.team.replicas:

@@ -10,6 +10,7 @@ from nnctl.checks.gradcheck import gradcheck_experiment, gradcheck_registry
 from nnctl.checks.gradients import examples
 from nnctl.checks.gradients.components import check_component
 from nnctl.checks.gradients.network import Point, check_point
+from nnctl.data.batches import Batch
 from nnctl.experiment.assembly import Experiment
 from nnctl.nn.dense import Dense
 from nnctl.nn.layer import Layer
@@ -39,7 +40,8 @@ def point_with(layer: Layer, shape, *, first=False, regularizers=()) -> Point:
     x, y = rng.normal(size=(8, *shape)), rng.integers(0, 3, 8)
     if tokens:
         x = rng.integers(0, tokens, (8, *shape)).astype(float)
-    return check_point("now", network, loss, regularizers, x, loss.encode(y, 3, np.float64), None, lambda _: None)
+    batch = Batch(x, loss.encode(y, 3, np.float64), None, 0, len(x))
+    return check_point("now", network, loss, regularizers, batch, lambda _: None)
 
 
 def verdicts(point: Point) -> set[str]:
@@ -83,7 +85,7 @@ def test_a_broken_loss_in_a_network_is_told_before_what_it_makes_wrong():
     bug = LOSS_BUGS["the factor two forgotten"]
     network = Network(Layout((Dense(units=2),), (3,)), dtype=np.float64)
     x, t = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
-    point = check_point("now", network, bug, (), x, t, None, lambda _: None)
+    point = check_point("now", network, bug, (), Batch(x, t, None, 0, len(x)), lambda _: None)
     assert point.loss_line.verdict == "fail"
     assert point.loss_line.comparison.ratio == pytest.approx(0.5)
     assert "one half" in point.loss_line.suspect

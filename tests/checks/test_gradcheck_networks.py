@@ -70,7 +70,7 @@ def alarms(seed):
     learner = Learner(network, loss, Optimizer.parse(pick(rng, OPTIMIZERS)), regularizers=penalties)
     found = []
     for when in ("at the start", "trained"):
-        point = check_point(when, network, loss, penalties, x, t, w, lambda _: None)
+        point = check_point(when, network, loss, penalties, Batch(x, t, w, 0, len(x)), lambda _: None)
         lines = [point.loss_line, *point.lines, *(line for _, line in point.penalties)]
         found += [(when, line.name, line.words()) for line in lines if line.verdict != "pass"]
         try:

@@ -19,8 +19,10 @@ from nnctl.checks.gradients.subjects import (
     whole_network,
 )
 from nnctl.checks.gradients.suspects import Sizes
-from nnctl.core.arrays import Array, Float
+from nnctl.core.arrays import Float
 from nnctl.core.random import stream
+from nnctl.data.batches import Batch
+from nnctl.nn.loss import positions
 from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network
 from nnctl.optim.gradients import Regularizer
@@ -89,9 +91,7 @@ def check_point(
     network: Network,
     loss: Loss,
     regularizers: Sequence[Regularizer],
-    x: Array,
-    t: Float,
-    w: Float | None,
+    batch: Batch,
     tell: Callable[[str], None],
 ) -> Point:
     """Check every gradient of a network in float64 on a batch; its weights and statistics are as before afterwards.
@@ -102,43 +102,40 @@ def check_point(
     network : Network
     loss : Loss
     regularizers : sequence of Regularizer
-    x, t, w : array (B, ...), array (B, K), array (B,) or None
-        The batch.
+    batch : Batch
     tell : callable
         Told what is measured.
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what overflows is told by the result
-        z = outputs(network, x)
-        value = loss.value(z, t, w, len(x))
-        subject = whole_network(network, loss, x, t, w)
+        z, t, w = positions(outputs(network, batch), batch.t, batch.w, batch.mask)
+        value = loss.value(z, t, w, batch.targets)
+        subject = whole_network(network, loss, batch)
         if not isfinite(value) or not np.isfinite(subject.evaluate().addends).all():
             return Point(when, loss.name, value)
-        sizes = Sizes.of(network.layout, len(x))
-        (loss_line,) = measure(loss_alone(loss, z, t, w, len(x)), sizes)
+        sizes = Sizes.of(network.layout, len(batch.x))
+        (loss_line,) = measure(loss_alone(loss, z, t, w, batch.targets), sizes)
         lines = measure(subject, sizes, tell)
         beside = any(line.on_corners for line in (loss_line, *lines))
         if loss_line.on_corners:
-            (loss_line,) = measure(loss_alone(loss, z + _beside(z), t, w, len(x)), sizes)
+            (loss_line,) = measure(loss_alone(loss, z + _beside(z), t, w, batch.targets), sizes)
         if any(line.on_corners for line in lines):
-            lines = _checked_beside(network, loss, x, t, w, lines, sizes)
+            lines = _checked_beside(network, loss, batch, lines, sizes)
         penalties = [
             (regularizer.name, line)
             for regularizer in regularizers
             if has_penalty(regularizer)
             for line in measure(penalty_alone(regularizer, network), sizes)
         ]
-        culprits = _culprits(network, len(x)) if any(line.verdict == "fail" for line in lines) else []
+        culprits = _culprits(network, len(batch.x)) if any(line.verdict == "fail" for line in lines) else []
     return Point(when, loss.name, value, loss_line, tuple(lines), tuple(penalties), tuple(culprits), beside)
 
 
-def _checked_beside(
-    network: Network, loss: Loss, x: Array, t: Float, w: Float | None, lines: list[Line], sizes: Sizes
-) -> list[Line]:
+def _checked_beside(network: Network, loss: Loss, batch: Batch, lines: list[Line], sizes: Sizes) -> list[Line]:
     """Return the lines, those on corners alone replaced by what comes of them with other weights close by."""
     theta = network.theta.copy()
     network.theta += _beside(theta)
     try:
-        subject = whole_network(network, loss, x, t, w)
+        subject = whole_network(network, loss, batch)
         if not np.isfinite(subject.evaluate().addends).all():
             return lines
         again = measure(subject, sizes)

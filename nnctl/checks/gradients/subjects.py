@@ -12,10 +12,12 @@ from typing import Literal
 import numpy as np
 
 from nnctl.checks.gradients.differences import Evaluation, Tensor, jittered
-from nnctl.core.arrays import Array, Float, Shape
+from nnctl.core.arrays import Array, Float, Shape, as_rows
 from nnctl.core.random import stream
+from nnctl.data.batches import Batch
 from nnctl.nn.layer import Bound, Layer
 from nnctl.nn.layout import Layout
+from nnctl.nn.loss import positions
 from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network, Replica
 from nnctl.optim.gradients import Regularizer
@@ -66,8 +68,8 @@ class Subject:
 class _Passes:
     """Forward and backward passes in training mode that leave the running statistics as they were."""
 
-    def __init__(self, network: Network, x: Array) -> None:
-        self.network, self.x = network, x
+    def __init__(self, network: Network, x: Array, mask: Array | None = None) -> None:
+        self.network, self.x, self.mask = network, x, mask
         self.replica = network.replica(need_dx=True)
         self.replica.now.watch = self._note
         self.branches: list[Array] = []
@@ -76,7 +78,7 @@ class _Passes:
     def forward(self) -> Float:
         """Return the outputs; the branches that the layers took are in `branches`."""
         self.branches.clear()
-        y = self.replica.forward(self.x, training=True, step=_STEP)
+        y = self.replica.forward(self.x, training=True, step=_STEP, mask=self.mask)
         np.copyto(self.network.state, self.state)
         return y
 
@@ -114,7 +116,7 @@ class _Passes:
     def _gradient(self, replica: Replica, dz_of: Callable[[Float], Float], junk: float) -> dict[str, Float]:
         """Return the gradients of one pass by name, in the order of the architecture, that of the input first."""
         replica.grad.fill(junk)
-        y = replica.forward(self.x, training=True, step=_STEP)
+        y = replica.forward(self.x, training=True, step=_STEP, mask=self.mask)
         np.copyto(self.network.state, self.state)
         dx = replica.backward(dz_of(y))
         layers = [row.path for row in self.network.layout.rows]
@@ -128,26 +130,29 @@ def _nearly(a: Float, b: Float) -> bool:
     return bool(np.linalg.norm(a - b) <= _ROUNDED * np.linalg.norm(a))
 
 
-def outputs(network: Network, x: Array) -> Float:
+def outputs(network: Network, batch: Batch) -> Float:
     """Return the outputs of a network on a batch, in training mode; its running statistics stay as they are."""
-    return _Passes(network, x).forward()
+    return _Passes(network, batch.x, batch.mask).forward()
 
 
-def whole_network(network: Network, loss: Loss, x: Array, t: Float, w: Float | None) -> Subject:
+def whole_network(network: Network, loss: Loss, batch: Batch) -> Subject:
     """Return the data loss of a network on a batch, L = 1/B sum w_i l_i, by its input and its parameters."""
-    x = np.array(x, np.float64)
-    passes = _Passes(network, x)
+    passes = _Passes(network, np.array(batch.x, np.float64), batch.mask)
 
     def evaluate() -> Evaluation:
-        z = passes.forward()
-        return _loss_terms(loss, z, t, w, len(z), passes.branches)
+        z, t, w = positions(passes.forward(), batch.t, batch.w, batch.mask)
+        return _loss_terms(loss, z, t, w, batch.targets, passes.branches)
 
-    def dz_of(z: Float) -> Float:
-        dz = np.empty_like(z)
-        loss.gradient(z, t, w, len(z), dz)
+    def dz_of(y: Float) -> Float:
+        z, t, w = positions(y, batch.t, batch.w, batch.mask)
+        dz = np.empty_like(y)
+        loss.gradient(z, t, w, batch.targets, as_rows(dz))
         return dz
 
-    return Subject(evaluate, *passes.gradients(dz_of))
+    tensors, unrepeatable = passes.gradients(dz_of)
+    if network.layout.root.vocabulary() is not None:  # tokens name things: there is nothing beside one of them
+        tensors = tuple(tensor for tensor in tensors if tensor.name != "input")
+    return Subject(evaluate, tensors, unrepeatable)
 
 
 def layer_alone(layer: Layer, shape: Shape, theta: Mapping[str, Array] | None = None, rows: int = 5) -> Subject:
