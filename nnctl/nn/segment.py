@@ -26,6 +26,9 @@ class Segment(Sequential, name="segment"):
 
     With it one input holds two sequences: the source, for an encoder, and the target, for the blocks of a decoder that
     have the source as their `memory`.
+
+    Source: two segments in one input, after the sequence-to-sequence objective of Dong et al. (2019), "Unified language
+    model pre-training for natural language understanding and generation", arXiv:1905.03197, there for one network.
     """
 
     start: Annotated[int, Field(ge=0)] = 0
