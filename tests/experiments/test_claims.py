@@ -16,7 +16,12 @@ from nnctl.data.cards import data_folder, read_card
 
 SPECS = sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.yaml"))
 QUICK = {"digits-mlp", "iris", "and-perceptron", "xor-perceptron", "xor-mlp"}
-CARDS = {"mnist-mlp": "mnist", "adult": "adult", "california": "california"}
+CARDS = {
+    "adult": "adult",
+    "california": "california",
+    "mnist-mlp": "mnist",
+    "text/shakespeare-lstm": "shakespeare",
+}
 """Specs of data sets that have to be fetched, with the names of their cards."""
 
 EXPECTATION = re.compile(
