@@ -155,6 +155,21 @@ def _show(report: Report, screen: Screen) -> None:
         if len(classes["names"]) > _SHOWN_CLASSES:
             screen.note(f"... and {len(classes['names']) - _SHOWN_CLASSES} more classes, in check.json")
     screen.note("")
+    if "augmented_rows" in figures:
+        _show_augmented(figures["augmented_rows"], screen)
+
+
+def _show_augmented(sheet: Mapping[str, Any], screen: Screen) -> None:
+    """Show rows as they are and as the first epoch has them."""
+    lines = [
+        (f"{row['row']}", when, *(_number(value) for value in row[when]))
+        for row in sheet["rows"]
+        for when in ("before", "after")
+    ]
+    screen.table(("row", "augmentation", *sheet["columns"]), lines, left=(1,))
+    if sheet["left_out"]:
+        screen.note(f"... and {sheet['left_out']} more columns")
+    screen.note("")
 
 
 def _row(column: Mapping[str, Any]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from nnctl.checks.data.inputs import judge_inputs, measure_inputs
 from nnctl.checks.data.leaks import measure_leaks, target_leaks
 from nnctl.checks.data.order import judge_order, judge_validation, measure_order
 from nnctl.checks.data.rows import equal_rows, measure_rows, row_keys
-from nnctl.checks.data.sheets import augmented, histograms, samples
+from nnctl.checks.data.sheets import augmented, augmented_rows, histograms, samples
 from nnctl.checks.data.targets import judge_classes, judge_values, measure_classes, measure_values
 from nnctl.checks.data.view import View, view_of, view_of_unusable
 from nnctl.core.errors import DataError
@@ -59,7 +59,7 @@ def check_data(experiment: Experiment, tell: Tell = silent) -> Report:
         Figures: ``rows`` (of each part), ``target``, ``notes``, ``columns`` (what each raw column holds), ``constant``,
         ``equal_rows``, ``skills`` (how well each column alone predicts the target), ``order``, ``targets``, ``inputs``
         (what the network receives), ``drift``, and ``samples`` of pictures, with ``augmented`` ones where the spec
-        augments, or ``histograms`` of a table.
+        augments, or ``histograms`` of a table, with ``augmented_rows``.
 
     Raises
     ------
@@ -135,6 +135,8 @@ def _looked_at(view: View, notes: Iterable[str], tell: Tell, known: Iterable[Fin
             figures["augmented"] = augmented(view.experiment, view.image_shape)
     elif not view.is_grid:
         figures["histograms"] = histograms(view, {finding.where for finding in findings})
+        if view.experiment is not None and view.experiment.spec.data.augment:
+            figures["augmented_rows"] = augmented_rows(view.experiment)
     return Report("data", _headline(view, findings), tuple(findings), figures)
 
 

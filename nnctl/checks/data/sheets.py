@@ -15,7 +15,7 @@ from nnctl.experiment.assembly import Experiment
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["augmented", "histograms", "samples"]
+__all__ = ["augmented", "augmented_rows", "histograms", "samples"]
 
 COLUMNS = 24
 GROUPS = 6
@@ -24,6 +24,7 @@ CATEGORIES = 16
 LINES = 10
 SAMPLES = 12
 BEFORE_AND_AFTER = 6
+ROWS_BEFORE_AND_AFTER, COLUMNS_BEFORE_AND_AFTER = 3, 6
 LARGEST_SIDE = 64
 
 
@@ -127,6 +128,27 @@ def augmented(experiment: Experiment, image_shape: Shape) -> dict[str, Any]:
     shown = np.stack([train.x[rows], *epochs], axis=1).reshape(-1, *image_shape)
     labels = [classes[train.y[row]] if classes else f"{train.y[row][0]:.4g}" for row in rows]
     return _sheet(shown, [(label, SAMPLES) for label in labels])
+
+
+def augmented_rows(experiment: Experiment) -> dict[str, Any]:
+    """Return training rows of a table as they are and in the first epoch, in the units of the source."""
+    train, data = experiment.examples(experiment.data.train), experiment.data
+    batches = experiment.batches(train)
+    chosen = batches.order(0)[:ROWS_BEFORE_AND_AFTER]
+    before, after = (data.preprocessing.scaling.invert(x) for x in (train.x[chosen], batches.rows_of(chosen, 0)[0]))
+    return {
+        "columns": list(data.features[:COLUMNS_BEFORE_AND_AFTER]),
+        "left_out": max(0, len(data.features) - COLUMNS_BEFORE_AND_AFTER),
+        "rows": [
+            {"row": int(row) + 1, "before": x.tolist(), "after": y.tolist()}
+            for row, x, y in zip(
+                data.train.rows[chosen],
+                before[:, :COLUMNS_BEFORE_AND_AFTER],
+                after[:, :COLUMNS_BEFORE_AND_AFTER],
+                strict=True,
+            )
+        ],
+    }
 
 
 def _sheet(shown: Array, lines: list[tuple[str, int]]) -> dict[str, Any]:

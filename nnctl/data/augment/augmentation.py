@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
@@ -27,6 +27,12 @@ from nnctl.data.scaling import Affine
 __all__ = ["Augmentation", "Chance", "Inputs", "Mixing", "Pairs", "Probability", "beta"]
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+NO_SMOTE = (
+    "smote is not offered: it adds rows that are in no source, so that no count, split or report is of the data any "
+    "more, and a network gains no more by it than by weights. For rare classes write 'class_weight: balanced' in the "
+    "loss, and mixup for rows between rows."
+)
+"""Chawla et al. (2002), "SMOTE"; what it brings strong learners: Elor and Averbuch-Elor (2022), arXiv:2201.08528."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +154,20 @@ class Augmentation(Component, family="augmentation"):
         "translation": "random_crop",
         "vertical_flip": "flip",
     }
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        """Make an augmentation from its YAML spelling; SMOTE, which is none here, is told apart from a typing error.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            With one entry for every mistake, each located by the keys as written.
+        """
+        name = next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else value
+        if isinstance(name, str) and name.lower() == "smote":
+            raise cls._refusal(NO_SMOTE, value, () if isinstance(value, str) else (name,))
+        return super().parse(value)
 
     def refusal(self, inputs: Inputs) -> str | None:
         """Return why such inputs cannot be changed in this way, or None."""
