@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_iris
 
 DIGITS = """\
 name: digits
@@ -99,3 +102,52 @@ def test_images_are_trained_on_and_predicted_alike_from_memory_and_from_disk(nnc
         assert predicted.code == 0
         figures.add(predicted.out)
     assert len(figures) == 2
+
+
+def test_smote_is_told_why_it_is_not_there_and_what_to_write(nnctl, here):
+    for spelling in ("smote", "{SMOTE: {k: 5}}"):
+        answer = nnctl("train", spec_of(here, spelling))
+        assert answer.code == 2
+        assert "smote is not offered" in answer.err
+        assert "class_weight: balanced" in answer.err.replace("\n", " ")
+
+
+def test_data_shows_images_before_and_after(nnctl, here):
+    answer = nnctl("data", spec_of(here, "noise, {random_crop: 1}"))
+    assert answer.code == 0
+    [picture] = (here / "runs").glob("*/augmented.png")
+    with Image.open(picture) as image:
+        assert min(image.size) > 300
+    figures = json.loads((picture.parent / "check.json").read_text())["figures"]
+    assert [len(line["pixels"]) for line in figures["augmented"]["lines"]] == [12] * 6
+    assert all(len(set(line["pixels"])) == 12 for line in figures["augmented"]["lines"])
+    assert nnctl("data", spec_of(here, "")).code == 0
+    assert len(list((here / "runs").glob("*/augmented.png"))) == 1
+
+
+def test_data_shows_rows_before_and_after_in_their_own_units(nnctl, here):
+    text = "name: x\ndata: {source: iris, augment: [{noise: 1e-9}]}\n"
+    text += "architecture: [{dense: outputs}]\nloss: cross_entropy\n"
+    (here / "spec.yaml").write_text(text)
+    answer = nnctl("data", "spec.yaml", "--json")
+    rows = json.loads(answer.out)["figures"]["augmented_rows"]["rows"]
+    iris = load_iris().data
+    for row in rows:
+        np.testing.assert_allclose(row["before"], iris[row["row"] - 1], rtol=1e-5)
+        np.testing.assert_allclose(row["after"], row["before"], rtol=1e-5)
+
+
+def test_overfit_batch_does_without_augmentation_and_says_so(nnctl, here):
+    answer = nnctl("overfit-batch", spec_of(here, "noise, mixup"), "--json")
+    figures = json.loads(answer.out)["figures"]
+    plain = json.loads(nnctl("overfit-batch", spec_of(here, ""), "--json").out)["figures"]
+    assert "augmentation" in figures["switched_off"]
+    assert figures["rungs"] == plain["rungs"]
+
+
+def test_gradcheck_checks_one_draw_of_the_augmented_rows(nnctl, here):
+    losses = [
+        json.loads(nnctl("gradcheck", spec_of(here, augment), "--json").out)["figures"]["points"][0]["loss"]
+        for augment in ("{rotation: 10}, mixup", "{rotation: 10}, mixup", "")
+    ]
+    assert losses[0] == losses[1] != losses[2]
