@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nnctl.core.arrays import Array
+from nnctl.core.arrays import Array, Float
 from nnctl.core.random import stream
-from nnctl.data.batches import Batch
+from nnctl.data.batches import Batch, is_positionwise
 from nnctl.data.dataset import Split
 from nnctl.experiment.assembly import Experiment
 from nnctl.nn.dropout import Dropout
@@ -29,12 +29,15 @@ class FrozenBatch:
     experiment : Experiment
         Without dropout, penalties and the like.
     batch : Batch
-    y : array (B,) or (B, K)
+        As it goes into the network. A answers are asked for: one a row, or one for every position that is there.
+    y : array (A,) or (A, K)
         Class indices, or targets in their own units.
-    rows : int array (B,)
+    rows : int array (A,)
         Where the rows stand in the source, counted from 0.
     switched_off : tuple of str
         What the spec has and this experiment has not.
+    there : bool array (B, T) or None
+        Which positions have an answer; None where rows have one.
     """
 
     experiment: Experiment
@@ -42,6 +45,7 @@ class FrozenBatch:
     y: Array
     rows: Array
     switched_off: tuple[str, ...]
+    there: Array | None = None
 
     @classmethod
     def of(cls, experiment: Experiment, size: int) -> FrozenBatch:
@@ -49,19 +53,53 @@ class FrozenBatch:
         train = experiment.data.train
         chosen = choose(train.y, size, experiment.spec.seed)
         bared, switched_off = bare(experiment, len(chosen))
-        examples = bared.examples(Split(train.x[chosen], train.y[chosen], None, train.rows[chosen]))
-        batch = Batch(examples.x, examples.t, None, 0, len(chosen))
-        return cls(bared, batch, examples.y, train.rows[chosen], switched_off)
+        lengths = None if train.lengths is None else train.lengths[chosen]
+        examples = bared.examples(Split(train.x[chosen], train.y[chosen], None, train.rows[chosen], lengths))
+        batch = Batch(examples.x, examples.t, None, 0, len(chosen), examples.mask)
+        if not is_positionwise(examples.t):
+            return cls(bared, batch, examples.y, train.rows[chosen], switched_off)
+        there = np.ones(examples.t.shape[:2], np.bool_) if batch.mask is None else batch.mask
+        rows = np.repeat(train.rows[chosen], there.sum(axis=1))
+        return cls(bared, batch, examples.y[there], rows, switched_off, there)
+
+    def answers(self, z: Float) -> Float:
+        """Return of the network's outputs those that are asked for, (A, K)."""
+        return z if self.there is None else z[self.there]
+
+    @property
+    def word(self) -> str:
+        """What has an answer, in messages."""
+        return "row" if self.there is None else "position"
+
+    @property
+    def t(self) -> Array:
+        """The encoded targets (A,) or (A, K)."""
+        return self.batch.t if self.there is None else self.batch.t[self.there]
+
+    @property
+    def seen(self) -> Array:
+        """What the network may go by in each answer, (A, ...): its row; or what stands up to its position."""
+        x = self.batch.x
+        if self.there is None:
+            return x
+        B, T = self.there.shape
+        before = np.tri(T, dtype=np.bool_).reshape(1, T, T, *(1,) * (x.ndim - 2))
+        prefixes = np.where(before, x[:, None], 0).reshape(B, T, -1)
+        count = np.broadcast_to(np.arange(T)[None, :, None], (B, T, 1))
+        return np.concatenate([count, prefixes], axis=2)[self.there]
 
 
 def choose(y: Array, size: int, seed: int) -> Array:
     """Return the places of `size` rows, in rising order: by chance, and so that the targets are covered.
 
     Class indices (N,) are taken in turn, one of each class, then a second one; targets (N, K) are cut into `size` parts
-    of equal count by their first column, with one row from each.
+    of equal count by their first column, with one row from each. Where every position has a target, there are as many
+    rows as have `size` of them together, and one at least.
     """
     chance = stream(seed, "overfit-batch")
     order = chance.permutation(len(y))
+    if is_positionwise(y):
+        return np.sort(order[: max(1, size // y.shape[1])])
     size = min(size, len(y))
     if y.dtype.kind == "i":
         turn = np.empty(len(y), np.int64)

@@ -52,7 +52,9 @@ class Goal:
     @cached_property
     def floor(self) -> Floor:
         """The loss that no network can pass."""
-        return floor_of(self.frozen.experiment.loss, self.frozen.batch.x, self.frozen.batch.t)
+        frozen, loss = self.frozen, self.frozen.experiment.loss
+        t = frozen.t if frozen.t.ndim > 1 else loss.encode(frozen.y, frozen.experiment.outputs, np.float64)
+        return floor_of(loss, frozen.seen, t)
 
     @cached_property
     def can_be_right(self) -> int:
@@ -60,8 +62,8 @@ class Goal:
         return self.floor.right(self.frozen.y)
 
     def score(self, z: Float) -> Score:
-        """Return how well the outputs z (B, K) fit."""
-        loss, t = self.frozen.experiment.loss, self.frozen.batch.t
+        """Return how well the network's outputs fit."""
+        loss, t, z = self.frozen.experiment.loss, self.frozen.t, self.frozen.answers(z)
         with np.errstate(over="ignore", invalid="ignore"):
             value = loss.value(z, t, None, len(z))
             if loss.task == "regression":

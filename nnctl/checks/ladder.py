@@ -14,7 +14,7 @@ from nnctl.checks.symptoms import Symptoms, symptoms
 from nnctl.core.arrays import Array, Float
 from nnctl.core.finding import Tell
 from nnctl.data.batches import Batch
-from nnctl.train.step import Learner, NotFinite, first_not_finite, train_step
+from nnctl.train.step import Learner, NotFinite, first_not_finite, room_for_outputs, train_step
 
 __all__ = ["FACTORS", "Rung", "climb"]
 
@@ -43,8 +43,8 @@ class Rung:
         The loss before each step.
     floor : float
         The loss that cannot be passed.
-    z, z_inference : array (B, K)
-        The last outputs in training and in inference mode.
+    z, z_inference : array (A, K)
+        The last answers in training and in inference mode.
     training, inference : Score
         What they are worth.
     moved : mapping of str to float
@@ -126,7 +126,8 @@ def _try(goal: Goal, i: int, steps: int, tell: Tell) -> Rung:
     lr = experiment.spec.optimizer.lr * FACTORS[i]
     learner = experiment.learner()
     start = {name: W.copy() for name, W in _kernels(learner).items()}
-    z = np.zeros((len(batch.x), experiment.outputs), learner.network.dtype)
+    z = room_for_outputs(learner, batch)
+    z.fill(0)
     losses: list[float] = []
     outcome: Literal["learned", "short", "diverged"] = "short"
     culprit = ""
@@ -149,7 +150,7 @@ def _try(goal: Goal, i: int, steps: int, tell: Tell) -> Rung:
         for _ in range(SETTLING):  # the weights stand still and the running statistics come to those of the batch
             _outputs(learner, batch, z)
     with np.errstate(over="ignore", invalid="ignore"):
-        z, z_inference = _outputs(learner, batch, z), learner.network.predict(batch.x)
+        z, z_inference = _outputs(learner, batch, z), learner.network.predict(batch.x, batch.mask)
     learner.team.close()
     return Rung(
         factor=FACTORS[i],
@@ -157,8 +158,8 @@ def _try(goal: Goal, i: int, steps: int, tell: Tell) -> Rung:
         outcome=outcome,
         losses=tuple(losses),
         floor=goal.floor.loss,
-        z=z,
-        z_inference=z_inference,
+        z=goal.frozen.answers(z),
+        z_inference=goal.frozen.answers(z_inference),
         training=goal.score(z),
         inference=goal.score(z_inference),
         moved={name: _moved(start[name], W) for name, W in _kernels(learner).items()},

@@ -14,6 +14,7 @@ from nnctl.checks.ladder import Rung, climb
 from nnctl.checks.symptoms import symptoms
 from nnctl.core.arrays import Array
 from nnctl.core.finding import Finding, Report, Rule, Tell, silent
+from nnctl.data.table import counted
 from nnctl.experiment.assembly import Experiment
 
 __all__ = ["overfit_batch"]
@@ -94,11 +95,12 @@ def overfit_batch(experiment: Experiment, *, size: int = 16, steps: int = 1000, 
 
 
 def _headline(evidence: Evidence) -> str:
-    rows, learned = len(evidence.goal.frozen.rows), evidence.learned
+    frozen, learned = evidence.goal.frozen, evidence.learned
+    what = counted(len(frozen.rows), frozen.word)
     if learned is None:
-        return f"The network does not learn {rows} rows by heart: {_worth(evidence, evidence.best.training)}."
+        return f"The network does not learn {what} by heart: {_worth(evidence, evidence.best.training)}."
     rate = "the spec's learning rate" if learned is evidence.own else f"lr {learned.lr:.3g}, not the spec's"
-    return f"The network learns {rows} rows by heart in {learned.steps} steps with {rate}."
+    return f"The network learns {what} by heart in {learned.steps} steps with {rate}."
 
 
 def _verdict(evidence: Evidence, blamed: tuple[Finding, ...]) -> Finding:
@@ -122,8 +124,8 @@ def _worth(evidence: Evidence, score: Score) -> str:
         return "the numbers overflow"
     loss = f"loss {score.loss:.3g}" + (f" over a floor of {floor:.3g}" if floor else "")
     if score.right is not None:
-        can, rows = evidence.goal.can_be_right, len(evidence.goal.frozen.rows)
-        return f"{score.right} of {rows} rows right{f' ({can} can be)' if can < rows else ''}, {loss}"
+        can, rows, word = evidence.goal.can_be_right, len(evidence.goal.frozen.rows), evidence.goal.frozen.word
+        return f"{score.right} of {rows} {word}s right{f' ({can} can be)' if can < rows else ''}, {loss}"
     return loss if isnan(score.r2) else f"R2 {score.r2:.4f}, {loss}"
 
 
@@ -164,9 +166,9 @@ def _figures(evidence: Evidence, steps: int) -> dict[str, Any]:
     return {
         "task": frozen.experiment.loss.task,
         "loss": frozen.experiment.loss.name,
-        "size": len(frozen.rows),
+        "size": len(frozen.batch.x),
         "steps": steps,
-        "rows": frozen.rows.tolist(),
+        "rows": list(dict.fromkeys(frozen.rows.tolist())),
         "switched_off": list(frozen.switched_off),
         "floor": goal.floor.loss,
         "mixed_rows": int(goal.floor.mixed.sum()),
@@ -185,7 +187,7 @@ def _predictions(evidence: Evidence, rung: Rung) -> list[dict[str, Any]]:
     with np.errstate(all="ignore"):  # of a network that diverged
         judge = frozen.experiment.judge
         said, said_later = judge.predictions(rung.z), judge.predictions(rung.z_inference)
-        losses = loss.per_sample(rung.z, frozen.batch.t)
+        losses = loss.per_sample(rung.z, frozen.t)
     shown = np.sort(np.argsort(-losses, kind="stable")[:SHOWN_ROWS])
     rows = [{"row": int(frozen.rows[i]), "loss": float(losses[i])} for i in shown]
     if loss.task == "regression":

@@ -114,7 +114,7 @@ class Evidence:
     @property
     def targets(self) -> Array:
         """The encoded targets of the batch."""
-        return self.goal.frozen.batch.t
+        return self.goal.frozen.t
 
     @property
     def output_activation(self) -> Activation | None:

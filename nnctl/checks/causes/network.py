@@ -10,6 +10,8 @@ from nnctl.checks.causes.evidence import VANISHING, Evidence
 from nnctl.checks.symptoms import KernelSymptoms, UnitSymptoms
 from nnctl.core.finding import Finding, Rule
 from nnctl.nn.activations import Activation, Linear
+from nnctl.nn.attention import Attention
+from nnctl.nn.recurrent import Recurrent
 
 __all__ = [
     "dead_units",
@@ -194,7 +196,9 @@ def too_small(evidence: Evidence) -> Iterator[Finding]:
     if evidence.learned is not None:
         return
     frozen = evidence.goal.frozen
-    layout, rows = frozen.experiment.layout, len(frozen.rows)
+    layout, rows = frozen.experiment.layout, len(frozen.batch.x)
+    if any(isinstance(row.layer, Attention | Recurrent) for row in layout.rows):  # they bend without an activation
+        return
     bends = [row for row in layout.rows if isinstance(row.layer, Activation) and not isinstance(row.layer, Linear)]
     hidden = [kernel.units for kernel in evidence.start.kernels[:-1]]
     x = frozen.batch.x.reshape(rows, -1).astype(np.float64)
