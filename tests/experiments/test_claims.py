@@ -120,6 +120,8 @@ BETTER = [
         for name in ("layer", "group", "rms")
     ),
     ("normalization/high-rate-weight-norm", "test accuracy", ">", "normalization/high-rate-none", 5),
+    ("convolution/cnn", "test accuracy", ">", "convolution/mlp", 1.01),
+    ("attention/copy", "test accuracy", ">", "attention/copy-without-positions", 1.5),
     ("residual/residual", "test accuracy", ">", "residual/plain", 2),
     *((f"recurrent/adding-{name}", "test loss", "<", "recurrent/adding-rnn", 20) for name in ("lstm", "gru")),
     ("recurrent/both-directions", "test accuracy", ">", "recurrent/one-direction", 2),
