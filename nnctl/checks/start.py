@@ -8,8 +8,9 @@ import numpy as np
 
 from nnctl.core.arrays import Array, Float
 from nnctl.core.finding import Finding, Report, Rule, Tell, silent
-from nnctl.data.batches import Batch
+from nnctl.data.batches import Batch, is_positionwise
 from nnctl.experiment.assembly import Experiment
+from nnctl.nn.loss import positions
 from nnctl.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 
 __all__ = ["check_start", "judge_outlying", "outlying_share"]
@@ -82,17 +83,16 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
     """
     tell(0.0, "the loss at the start")
     batch = _rows(experiment)
-    t, w = batch.t, batch.w
-    z = _first_outputs(experiment, batch)
+    z, t, w = positions(_first_outputs(experiment, batch), batch.t, batch.w, batch.mask)
     total = len(z) if w is None else float(w.sum())
     with np.errstate(all="ignore"):
         loss = experiment.loss.value(z, t, w, total)
-        reference = experiment.loss.value(_knows_nothing(experiment.loss, t), t, w, total)
+        reference = experiment.loss.value(_knows_nothing(experiment.loss, z, t), t, w, total)
         size = float(np.sqrt(np.mean(np.square(z, dtype=np.float64))))
     figures: dict[str, Any] = {
         "loss": loss,
         "reference": reference,
-        "expected": _expected(experiment.loss, t.shape[-1]),
+        "expected": _expected(experiment.loss, z.shape[-1]),
         "ratio": loss / reference if reference > 0 else None,
         "size": size,
     }
@@ -109,24 +109,24 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
 def _rows(experiment: Experiment) -> Batch:
     """Return training rows, evenly from the whole part: a file may be sorted by class."""
     examples = experiment.examples(experiment.data.train)
-    rows = min(len(examples.x), max(ROWS, experiment.batch_rows))
-    chosen = np.linspace(0, len(examples.x) - 1, rows).round().astype(np.intp)
-    w = None if examples.w is None else examples.w[chosen]
-    return Batch(examples.x[chosen], examples.t[chosen], w, 0, rows)
+    targets = examples.t.shape[1] if is_positionwise(examples.t) else 1
+    rows = min(len(examples.x), max(-(-ROWS // targets), experiment.batch_rows))
+    chosen = examples[np.linspace(0, len(examples.x) - 1, rows).round().astype(np.intp)]
+    return Batch(chosen.x, chosen.t, chosen.w, 0, rows, chosen.mask)
 
 
 def _first_outputs(experiment: Experiment, batch: Batch) -> Float:
     learner = experiment.learner()
     with np.errstate(all="ignore"):
-        outputs = learner.network.replica().forward(batch.x, training=True).copy()
+        outputs = learner.network.replica().forward(batch.x, training=True, mask=batch.mask).copy()
     learner.team.close()
     return outputs
 
 
-def _knows_nothing(loss: Loss, t: Float) -> Float:
+def _knows_nothing(loss: Loss, z: Float, t: Array) -> Float:
     """Return the outputs of somebody who does not look at the inputs: equal scores, or the mean of the targets."""
     if loss.task == "classification":
-        return np.zeros_like(t)
+        return np.zeros_like(z)
     return np.broadcast_to(t.mean(0, dtype=np.float64), t.shape).astype(t.dtype)
 
 

@@ -22,6 +22,7 @@ from nnctl.checks.data.order import judge_order, judge_validation, measure_order
 from nnctl.checks.data.rows import equal_rows, measure_rows, row_keys
 from nnctl.checks.data.sheets import augmented, augmented_rows, histograms, samples
 from nnctl.checks.data.targets import judge_classes, judge_values, measure_classes, measure_values
+from nnctl.checks.data.tokens import judge_tokens, measure_tokens, token_column, token_histograms
 from nnctl.checks.data.view import View, view_of, view_of_unusable
 from nnctl.core.errors import DataError
 from nnctl.core.finding import Finding, Report, Rule, Tell, Verdict, silent
@@ -67,7 +68,9 @@ def check_data(experiment: Experiment, tell: Tell = silent) -> Report:
         The source can no longer be read.
     """
     tell(0.0, "reading the rows")
-    return _looked_at(view_of(experiment), experiment.data.notes, tell)
+    view = view_of(experiment)
+    look = _looked_at if view.table.tokens is None else _looked_at_tokens
+    return look(view, experiment.data.notes, tell)
 
 
 def check_file(path: Path, tell: Tell = silent, target: str | None = None) -> Report:
@@ -101,7 +104,11 @@ def check_unusable(loaded: LoadedSpec, reason: DataError, tell: Tell = silent) -
         They cannot even be read.
     """
     tell(0.0, "reading the rows")
-    return _looked_at(view_of_unusable(loaded), (), tell, [UNUSABLE.fail(str(reason), where="data")])
+    view, unusable = view_of_unusable(loaded), UNUSABLE.fail(str(reason), where="data")
+    if view.table.text is not None:  # texts have no columns to look at
+        figures = {"rows": {"all": len(view.table)}, "target": view.table.target, "notes": [], "columns": []}
+        return Report("data", _headline(view, [unusable]), (unusable,), figures)
+    return _looked_at(view, (), tell, [unusable])
 
 
 def _looked_at(view: View, notes: Iterable[str], tell: Tell, known: Iterable[Finding] = ()) -> Report:
@@ -138,6 +145,27 @@ def _looked_at(view: View, notes: Iterable[str], tell: Tell, known: Iterable[Fin
         if view.experiment is not None and view.experiment.spec.data.augment:
             figures["augmented_rows"] = augmented_rows(view.experiment)
     return Report("data", _headline(view, findings), tuple(findings), figures)
+
+
+def _looked_at_tokens(view: View, notes: Iterable[str], tell: Tell) -> Report:
+    """Look at rows of tokens, whose numbers are names, so that their size and spread mean nothing."""
+    figures: dict[str, Any] = {
+        "rows": {name: len(rows) for name, rows in view.parts.items()},
+        "target": view.table.target,
+        "notes": list(notes),
+        "columns": [token_column(view)],
+        "tokens": measure_tokens(view),
+    }
+    tell(0.3, "equal rows")
+    figures["equal_rows"] = measure_rows(view, row_keys(view))
+    findings = [*judge_tokens(figures["tokens"]), *equal_rows(view, figures["equal_rows"])]
+    if view.classes is not None:
+        figures["targets"] = measure_classes(view)
+        findings += judge_classes(view, figures["targets"])
+    tell(0.9, "picture")
+    figures["histograms"] = token_histograms(view)
+    ordered = _in_order(findings)
+    return Report("data", _headline(view, ordered), tuple(ordered), figures)
 
 
 def _judged(view: View, figures: dict[str, Any]) -> Iterable[Finding]:

@@ -15,7 +15,7 @@ from nnctl.experiment.assembly import Experiment
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["augmented", "augmented_rows", "histograms", "samples"]
+__all__ = ["augmented", "augmented_rows", "groups_of", "histograms", "samples"]
 
 COLUMNS = 24
 GROUPS = 6
@@ -38,7 +38,7 @@ def histograms(view: View, noted: Collection[str]) -> dict[str, Any]:
         The columns that findings are about; they come first. The others follow by how much the groups differ in them.
     """
     frame = view.frame[view.parts["train"]]
-    groups, names = _groups(view)
+    groups, names = groups_of(view)
     drawn = [_histogram(column, groups, len(names)) for column in frame if column.null_count() < len(column)]
     drawn.sort(key=lambda histogram: (histogram["name"] not in noted, -_difference(histogram["counts"])))
     return {"groups": names, "columns": drawn[:COLUMNS], "left_out": max(0, len(drawn) - COLUMNS)}
@@ -52,7 +52,7 @@ def _difference(counts: list[list[int]]) -> float:
     return float(np.abs(shares - whole).sum(1).mean() / 2)
 
 
-def _groups(view: View) -> tuple[Array, list[str]]:
+def groups_of(view: View) -> tuple[Array, list[str]]:
     """Return which group each training row belongs to, and what the groups are called."""
     rows = view.parts["train"]
     if view.y is None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from nnctl.core.arrays import Array, Shape
 from nnctl.core.errors import DataError
+from nnctl.data.batches import is_positionwise
 from nnctl.data.dataset import Prepared
 from nnctl.data.pictures import picture_shape
 from nnctl.data.sources import Source
@@ -20,6 +21,7 @@ from nnctl.data.sources.frames import FrameSource
 from nnctl.data.splits import SplitPlan
 from nnctl.data.table import Table
 from nnctl.data.targets import Task, class_indices, class_names, regression_values
+from nnctl.data.tokens import Wording
 from nnctl.experiment.assembly import Experiment
 from nnctl.spec.load import LoadedSpec
 
@@ -83,7 +85,7 @@ class View:
     @property
     def is_grid(self) -> bool:
         """Whether a row is a picture or a sequence, whose single places mean little by themselves."""
-        return self.image_shape is not None or len(self.table.x.shape) > 2
+        return self.image_shape is not None or len(self.table.x.shape) > 2 or self.table.tokens is not None
 
     @cached_property
     def frame(self) -> pl.DataFrame:
@@ -124,9 +126,10 @@ def view_of(experiment: Experiment) -> View:
     loaded = experiment.loaded
     whole, table = _raw(loaded)
     data = experiment.data
+    table = data.preprocessing.tokenized(table) if isinstance(table.text, Wording) else table
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     parts = {name: split.rows for name, split in splits.items() if split is not None}
-    y, classes = targets(table, data.task)
+    y, classes = (None, None) if is_positionwise(data.train.y) else targets(table, data.task)
     return View(table, whole, parts, y, classes, experiment)
 
 
