@@ -39,7 +39,7 @@ _SAMPLES: Mapping[str, Any] = {
 }
 """What an example writes for a field without a default."""
 
-_LISTS = {"architecture", "regularizers", "metrics"}
+_LISTS = {"architecture", "data.augment", "metrics", "regularizers"}
 """Keys of the spec that hold a list of components."""
 
 

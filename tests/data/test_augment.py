@@ -226,6 +226,8 @@ def test_a_box_of_cutmix_has_the_images_proportions_and_its_middle_in_the_image(
     top, bottom, left, right = pairs.box
     whole = (top > 0) & (bottom < height) & (left > 0) & (right < width)
     np.testing.assert_allclose((bottom - top)[whole], 2 * (right - left)[whole], atol=2)
+    assert top.max() > 0.98 * height
+    assert left.max() > 0.98 * width
     share = chance(2000).uniform(5)[:, 1]  # lam, uniform for alpha = 1
     np.testing.assert_allclose(pairs.share[whole], share[whole], atol=0.02)
 
@@ -343,6 +345,7 @@ def test_the_targets_of_an_epoch_are_those_that_its_batches_had_also_after_it_wa
         pass
     for batches in (whole, rest):
         np.testing.assert_array_equal(batches.targets()[0], shown)
+    np.testing.assert_array_equal(shown, augmenter(steps).targets(1)[0][whole.order(1)])
 
 
 @every_augmentation

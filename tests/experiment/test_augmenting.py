@@ -7,6 +7,7 @@ import signal
 import numpy as np
 import pytest
 
+from nnctl.checks.frozen import bare
 from nnctl.core.errors import Interrupted, SpecError
 from nnctl.experiment.assembly import Experiment
 from nnctl.experiment.session import Session
@@ -93,6 +94,12 @@ def test_a_regression_mixes_values_in_their_own_units(spec_file, tmp_path):
     units = session.experiment.data.preprocessing.decode_target
     rmse = np.sqrt(np.square(units(t) - units(session.progress.outputs)).mean())
     assert epoch.metrics["train_rmse"] == pytest.approx(rmse, rel=1e-5)
+
+
+def test_one_batch_is_learned_by_heart_without_augmentation(path):
+    experiment, switched_off = bare(Experiment(load_spec(path)), 16)
+    assert "augmentation" in switched_off
+    assert experiment.batches(experiment.examples(experiment.data.train)).augmenter is None
 
 
 @pytest.mark.parametrize(
