@@ -42,7 +42,8 @@ def test_every_field_is_explained(member):
 
 def test_lists_are_shown_as_lists():
     assert pages("dense")[0].examples[0] == "- dense: 64"
-    assert {place for page in (pages("relu") + pages("l2") + pages("accuracy")) for place, _ in page.places} == _LISTS
+    shown = [page for name in ("relu", "l2", "accuracy", "mixup") for page in pages(name)]
+    assert {place for page in shown for place, _ in page.places} == _LISTS
 
 
 def test_the_three_spellings_are_shown():
