@@ -16,7 +16,8 @@ __all__ = ["command", "init"]
 
 def command(
     source: Annotated[
-        str, typer.Argument(help="A data set by name (iris, moons, mnist, ...), or a csv, tsv, parquet or npz file.")
+        str,
+        typer.Argument(help="A data set by name (iris, moons, mnist, ...); or a csv, tsv, parquet, npz, txt file."),
     ] = "digits",
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The spec to write.")] = Path("spec.yaml"),
     target: Annotated[
@@ -47,15 +48,21 @@ def init(source: str, out: Path, target: str | None = None) -> list[str]:
         The spec cannot be written.
     """
     from nnctl.experiment.inspection import look_at  # noqa: PLC0415 - NumPy is not needed for --help
+    from nnctl.experiment.language_starter import corpus_of, language_model_spec  # noqa: PLC0415
     from nnctl.experiment.starter import starter_spec  # noqa: PLC0415
 
-    found = look_at(source, out.parent, target)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("-._") or "run"
     asked = f"nnctl init {source}" + (f" --target {target}" if target else "")
-    write_file(out, starter_spec(found, name, asked))
-    what = f"{found.classes} classes" if found.classes else "a regression"
-    lines = [f"wrote {out}: {what}, {found.rows:,} rows, {found.features:,} columns"]
-    lines += [f"note: {remark}" for remark in found.remarks]
+    corpus = None if target else corpus_of(source, out.parent)
+    if corpus is not None:
+        write_file(out, language_model_spec(corpus, name, asked))
+        lines = [f"wrote {out}: a language model"]
+    else:
+        found = look_at(source, out.parent, target)
+        write_file(out, starter_spec(found, name, asked))
+        what = f"{found.classes} classes" if found.classes else "a regression"
+        lines = [f"wrote {out}: {what}, {found.rows:,} rows, {found.features:,} columns"]
+        lines += [f"note: {remark}" for remark in found.remarks]
     trouble = _trouble(out)
     if trouble:
         return [*lines, f"note: it cannot be trained yet. {trouble}"]

@@ -153,6 +153,11 @@ class Experiment:
             layout = lay_out(self.spec, self.data.preprocessing, self.outputs)
         except ShapeError as error:
             raise self.loaded.error(("architecture", *error.path), str(error)) from None
+        if self.data.preprocessing.tokens is not None and layout.root.vocabulary() is None:
+            raise self.loaded.error(
+                ("architecture", 0),
+                "the inputs are tokens: numbers that name things and measure none. Begin with 'embedding: 64'.",
+            )
         if layout.out_shape != self._wanted_shape():
             raise self._wrong_width(layout)
         return layout
@@ -164,10 +169,11 @@ class Experiment:
     def _wrong_width(self, layout: Layout) -> SpecError:
         what = f"{len(self.data.classes)} classes" if self.data.classes else f"{self.data.outputs} target column(s)"
         last = max(0, len(layout.layers) - 1)
+        sequence = ", and 'returns: sequence' in recurrent layers" * is_positionwise(self.data.train.y)
         return self.loaded.error(
             ("architecture", last),
             f"must end with shape {self._wanted_shape()} a sample for {what} and the loss {self.loss.name}. "
-            f"Got {layout.out_shape}. Write 'dense: outputs' as the last layer with weights.",
+            f"Got {layout.out_shape}. Write 'dense: outputs' as the last layer with weights{sequence}.",
         )
 
     def _batch_rows(self) -> int:

@@ -218,13 +218,13 @@ def test_a_spec_that_is_there_is_not_overwritten(nnctl, here):
         (["csv"], "data.csv"),
         (["iris", "--target", "y"], "--target"),
         (["a.csv", "--target", "prize"], "'price'"),
-        (["a.txt"], ".csv"),
+        (["a.doc"], ".csv"),
         (["--nope"], "--nope"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(nnctl, here, arguments, said):
     (here / "a.csv").write_text(PRICES.replace(";", ","))
-    (here / "a.txt").write_text("x")
+    (here / "a.doc").write_text("x")
     code, _, err = nnctl("init", *arguments)
     assert code == 2
     assert said in err

@@ -157,6 +157,32 @@ def test_padding_changes_no_prediction(nnctl, here, trained):
     assert float(alone.split(",")[2]) == pytest.approx(float(beside.split(",")[2]), rel=1e-5)
 
 
+def test_init_writes_a_spec_for_a_text_and_it_trains(nnctl, here):
+    (here / "poem.txt").write_text(TEXT)
+    answer = nnctl("init", "poem.txt")
+    assert answer.code == 0
+    assert "a language model" in answer.out + answer.err
+    assert nnctl("train", "data.source.text.context=12", "training.epochs=1", "--no-plot").code == 0
+    assert nnctl("init", "pydoc_topics", "-o", "topics.yaml").code == 0
+    assert nnctl("validate", "topics.yaml").code == 0
+    assert nnctl("init", "missing.txt", "-o", "other.yaml").code == 3
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        ("[{dense: 8}, {dense: outputs}]", "architecture.0: the inputs are tokens"),
+        ("[{embedding: 8}, {gru: 8}, {dense: outputs}]", "'returns: sequence' in recurrent layers"),
+    ],
+)
+def test_a_network_that_does_not_fit_a_text_is_told_what_it_needs(nnctl, here, layers, said):
+    (here / "corpus.csv").write_text(TEXT)
+    (here / "spec.yaml").write_text(LSTM)
+    answer = nnctl("train", f"architecture={layers}")
+    assert answer.code == 2
+    assert said in answer.err
+
+
 def test_a_run_that_was_interrupted_goes_on_with_the_same_bits(here):
     (here / "corpus.csv").write_text(TEXT)
     (here / "spec.yaml").write_text(LSTM.replace("epochs: 40", "epochs: 3"))
