@@ -15,7 +15,7 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     ("label-conflicts", "overfit-floor", "target-leak", "shared-rows", "duplicate-rows"),
     ("hidden-missing-values", "missing-values", "identifier-columns"),
     ("split-in-file-order", "unshuffled-batches", "class-absent", "sorted-rows", "target-drift", "input-drift"),
-    ("little-training-data", "few-rows"),
+    ("little-training-data", "few-rows", "unknown-tokens"),
     # What the network receives of them.
     ("scaling-range", "input-scaling", "raw-pixels", "input-scale", "overfit-unscaled-inputs", "outliers"),
     ("squashed-regression-output", "outlying-targets", "overfit-outlying-targets"),
