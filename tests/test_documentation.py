@@ -35,7 +35,17 @@ every_layer = pytest.mark.parametrize("layer", Layer.members().values(), ids=Lay
 FROM_PAPERS = {"layer", "initializer", "optimizer"}
 """Families whose members are somebody's invention."""
 
-OLDER_THAN_ANY_PAPER = {"linear", "flatten", "reshape", "sequential", "repeat", "zeros", "constant", "normal", "uniform"}
+OLDER_THAN_ANY_PAPER = {
+    "linear",
+    "flatten",
+    "reshape",
+    "sequential",
+    "repeat",
+    "zeros",
+    "constant",
+    "normal",
+    "uniform",
+}
 """The members that are nobody's."""
 
 

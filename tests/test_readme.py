@@ -10,6 +10,7 @@ import pytest
 from contract import CONTRACT
 
 from nnctl.cli.app import _run, app
+from nnctl.data.augment import Augmentation
 from nnctl.data.sources import Source
 from nnctl.nn.activations import Activation
 from nnctl.nn.initializers import Initializer
@@ -73,6 +74,7 @@ PRESETS = {name for name, layer in Layer.members().items() if issubclass(layer, 
         ("schedule", members(Schedule)),
         ("regularizers", members(Regularizer)),
         ("data", members(Source) - {"card"}),
+        ("augment", members(Augmentation)),
         ("metrics", members(Metric)),
     ],
 )

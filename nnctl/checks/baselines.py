@@ -269,7 +269,7 @@ def _table(x: Array, _lengths: Array | None) -> Float:
 
 def _bag_of_tokens(count: int, x: Array, lengths: Array | None) -> Any:
     """Return how often each token is in each row, a sparse matrix (N, count); where they stand is not in it."""
-    from scipy.sparse import coo_array  # type: ignore[import-untyped] # noqa: PLC0415 - 0.1 s, and scikit-learn needs it anyway
+    from scipy.sparse import coo_array  # noqa: PLC0415 - 0.1 s, and scikit-learn needs it anyway
 
     there = np.ones(x.shape, np.bool_) if lengths is None else np.arange(x.shape[1]) < lengths[:, None]
     rows = np.nonzero(there)[0]

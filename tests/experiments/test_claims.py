@@ -121,6 +121,7 @@ BETTER = [
     ),
     ("normalization/high-rate-weight-norm", "test accuracy", ">", "normalization/high-rate-none", 5),
     ("convolution/cnn", "test accuracy", ">", "convolution/mlp", 1.01),
+    ("augmentation/augmented", "test accuracy", ">", "augmentation/none", 1.02),
     ("attention/copy", "test accuracy", ">", "attention/copy-without-positions", 1.5),
     ("residual/residual", "test accuracy", ">", "residual/plain", 2),
     *((f"recurrent/adding-{name}", "test loss", "<", "recurrent/adding-rnn", 20) for name in ("lstm", "gru")),

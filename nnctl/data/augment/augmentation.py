@@ -221,6 +221,6 @@ class Mixing(Augmentation):
 
 def beta(alpha: float, u: Float) -> Float:
     """Return draws from Beta(alpha, alpha) for numbers u between 0 and 1, by the inverse of its distribution."""
-    from scipy.special import betaincinv  # type: ignore[import-untyped] # noqa: PLC0415 - only needed here
+    from scipy.special import betaincinv  # noqa: PLC0415 - only needed here
 
     return np.asarray(betaincinv(alpha, alpha, u))
