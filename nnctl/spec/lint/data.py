@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from nnctl.core.finding import Finding, Rule
 from nnctl.data.scaling import MinMax, NoScaling, Pixels
 from nnctl.data.sources import Source, bundled, card, delimited, generated, openml, parquet
+from nnctl.data.sources.labelled_texts import LabelledTexts
+from nnctl.data.sources.text import Corpus
 from nnctl.spec.lint.reading import Reading
 
 __all__ = ["findings"]
@@ -136,6 +138,8 @@ def _targets(reading: Reading) -> Iterator[Finding]:
 def _scaling(reading: Reading) -> Iterator[Finding]:
     source, scaling = reading.spec.data.source, reading.spec.data.scaling
     where = reading.where("data", "scaling", scaling.name)
+    if isinstance(source.source() if isinstance(source, card.FromCard) else source, Corpus | LabelledTexts):
+        return  # tokens are never scaled
     match scaling:
         case NoScaling():
             is_raw = isinstance(source, RAW) or (isinstance(source, bundled.Diabetes) and not source.scaled)
