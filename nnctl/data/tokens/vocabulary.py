@@ -85,11 +85,11 @@ class Vocabulary:
         new = self.unknown(texts)
         if not new:
             return None
-        shown = ", ".join(map(repr, new[:10])) + (", ..." if len(new) > 10 else "")
+        shown = ", ".join(map(repr, new[:10])) + (", ..." if len(new) > 10 else ".")
         word, several = self.tokenizer.word_for_piece, len(new) > 1
         return (
             f"{len(new):,} {word}{'s' * several} that the training part does not have "
-            f"{'are' if several else 'is'} read as {UNKNOWN}: {shown}."
+            f"{'are' if several else 'is'} read as {UNKNOWN}: {shown}"
         )
 
     @cached_property
