@@ -60,6 +60,13 @@ def members(family: type) -> set[str]:
     return set(family.members())
 
 
+@pytest.mark.parametrize("line", block("yaml", "lenet").splitlines())
+def test_every_architecture_of_the_readme_is_read(tmp_path, line):
+    path = tmp_path / "readme.yaml"
+    path.write_text(f"data: {{source: digits}}\n{line}\nloss: cross_entropy\n")
+    assert load_spec(path).spec.architecture
+
+
 PRESETS = {name for name, layer in Layer.members().items() if issubclass(layer, Preset)}
 
 
