@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,5 +81,9 @@ def _remove(path: str) -> None:
 
 def _size(path: str) -> int:
     """Return the bytes of all files in a directory."""
-    files = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)  # noqa: PTH118
-    return sum(os.lstat(file).st_size for file in files)
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with suppress(FileNotFoundError):  # somebody else removes it, or replaces it
+                total += (Path(folder) / name).lstat().st_size
+    return total

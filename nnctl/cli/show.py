@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -177,7 +178,8 @@ def _files(path: str) -> dict[str, int]:
     for folder, _, names in os.walk(path):
         for name in names:
             file = Path(folder) / name
-            found[str(file.relative_to(path)).encode(errors="replace").decode()] = file.lstat().st_size
+            with suppress(FileNotFoundError):  # a run that trains replaces its files at any time
+                found[str(file.relative_to(path)).encode(errors="replace").decode()] = file.lstat().st_size
     return dict(sorted(found.items()))
 
 

@@ -96,7 +96,7 @@ def read(path: str, name: str | None = None) -> Entry:
     name = _printable(os.path.basename(path.rstrip("/")) if name is None else name)  # noqa: PTH119 - 2,000 times
     for file, kind in (("run.json", "run"), ("check.json", "check")):
         try:
-            with open(f"{path}/{file}", "rb") as opened:  # noqa: PTH123 - as above
+            with open(f"{path}/{file}", "rb", opener=_at_once) as opened:  # noqa: PTH123 - as above
                 raw = opened.read()
         except (FileNotFoundError, NotADirectoryError):
             continue
@@ -203,7 +203,7 @@ def _all(root: Path) -> list[Entry]:
 
 def _walk(folder: str, above: str, depth: int) -> Iterator[Entry]:
     with os.scandir(folder) as inside:
-        directories = sorted((item.name, item.path, item.is_symlink()) for item in inside if item.is_dir())
+        directories = sorted((item.name, item.path, item.is_symlink()) for item in inside if _leads_to_directory(item))
     for name, path, is_link in directories:
         if name.startswith("."):
             continue
@@ -229,6 +229,17 @@ def _wrong(record: Any) -> str:
         if not isinstance(record.get(key, {}), dict):
             return f"is damaged: {key} is not what nnctl wrote"
     return ""
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a named pipe would wait for a writer, for ever
+
+
+def _leads_to_directory(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _is_directory(path: str) -> bool:

@@ -1,5 +1,6 @@
 """`nnctl rm` as it is called: what it removes, and above all what it does not."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,11 @@ def test_what_cannot_be_removed_ends_with_the_code_of_the_disk(here, nnctl, monk
     answer = nnctl("rm", "a", "-y")
     assert (answer.code, run.exists()) == (74, True)
     assert "cannot be removed: Permission denied" in answer.err
+
+
+def test_a_file_that_is_gone_by_the_time_it_is_looked_at_weighs_nothing(here, nnctl, monkeypatch):
+    run = make_run(RUNS, "a")
+    walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda path: ((at, inner, [*names, "gone"]) for at, inner, names in walk(path)))
+    assert nnctl("rm", "a", "--yes").code == 0
+    assert not run.exists()

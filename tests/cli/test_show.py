@@ -1,6 +1,7 @@
 """`nnctl show` as it is called."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,12 @@ def test_a_name_of_nothing_is_refused(here, nnctl):
     answer = nnctl("show", "toy-2")
     assert answer.code == 2
     assert "Did you mean 'toy-1'?" in answer.err
+
+
+def test_a_file_that_is_gone_by_the_time_it_is_looked_at_is_left_out(here, nnctl, monkeypatch):
+    make_run(RUNS, "toy-1")
+    walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda path: ((at, inner, [*names, "gone"]) for at, inner, names in walk(path)))
+    shown = nnctl("show", "toy-1")
+    assert "run.json" in shown.out
+    assert "gone" not in shown.out

@@ -54,6 +54,20 @@ def test_a_damaged_run_json_is_a_broken_run_with_its_reason(tmp_path, content, r
     assert reason in entry.reason
 
 
+def test_a_link_that_leads_to_itself_hides_no_run(tmp_path):
+    make_run(tmp_path, "run")
+    (tmp_path / "loop").symlink_to("loop")
+    assert [entry.name for entry in entries_in(str(tmp_path))] == ["run"]
+
+
+def test_nobody_waits_for_a_named_pipe(tmp_path):
+    (tmp_path / "run").mkdir()
+    os.mkfifo(tmp_path / "run" / "run.json")
+    command = f"from nnctl.runs.listing import read; print(read({str(tmp_path / 'run')!r}).kind)"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "broken\n"
+
+
 def test_run_json_that_is_a_directory_is_a_broken_run(tmp_path):
     (tmp_path / "run" / "run.json").mkdir(parents=True)
     assert read(str(tmp_path / "run")).kind == "broken"
