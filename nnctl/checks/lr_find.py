@@ -18,6 +18,8 @@ from nnctl.optim.clock import Clock
 
 __all__ = ["lr_find"]
 
+BOUNDS = (1e-30, 1e30)
+"""Learning rates beyond these leave the range of float32, and the axis of the picture."""
 WORSE = 0.1
 """Short runs that end higher than they began, by this share of the best drop, count as diverged."""
 UNSTEADY = 0.2
@@ -50,7 +52,7 @@ def lr_find(
     experiment : Experiment
         Is left as it was: all training is of fresh learners.
     lowest, highest : float
-        The learning rates to try, 0 < lowest < highest.
+        The learning rates to try, 0 < lowest < highest, within 1e-30 to 1e30.
     steps, sweeps : int
         Steps of each sweep, and how many there are, each with a seed of its own.
     tell : callable
@@ -75,8 +77,9 @@ def lr_find(
     Smith (2017), arXiv:1506.01186, section 3.3, for the range test. There the rate grows linearly and the curve is
     read by eye; exponential growth is fastai's (Howard and Gugger, 2020), the short runs are our own.
     """
-    if not 0 < lowest < highest:
-        raise UsageError(f"the learning rates must be 0 < --min < --max. Got {lowest:g} and {highest:g}.")
+    if not (0 < lowest < highest and BOUNDS[0] <= lowest and highest <= BOUNDS[1]):
+        limits = f"0 < --min < --max, within {BOUNDS[0]:g} to {BOUNDS[1]:g}"
+        raise UsageError(f"the learning rates must be {limits}. Got {lowest:g} and {highest:g}.")
     rates = np.geomspace(lowest, highest, steps)
     from_here = starts(experiment, sweeps)
     swept: list[list[float]] = []

@@ -25,7 +25,7 @@ def command(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it.")] = None,
     lowest: Annotated[float, typer.Option("--min", help="The smallest learning rate to try.")] = 1e-7,
     highest: Annotated[float, typer.Option("--max", help="The largest.")] = 10.0,
-    steps: Annotated[int, typer.Option(min=1, help="Minibatches from the one to the other.")] = 100,
+    steps: Annotated[int, typer.Option(min=2, help="Minibatches from the one to the other.")] = 100,
     sweeps: Annotated[int, typer.Option(min=1, max=99, help="How often, each from a start of its own.")] = 3,
     apply: Annotated[bool, typer.Option("--apply", help="Write the suggestion into the spec.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
+from math import inf, nan
 
 import numpy as np
 import pytest
@@ -130,9 +130,12 @@ def test_accumulated_batches_and_row_weights_are_taken_as_training_takes_them(ex
 # ---------------------------------------------------------------------- when it refuses
 
 
-def test_a_range_that_is_none_is_refused(experiment):
+@pytest.mark.parametrize(
+    ("lowest", "highest"), [(1.0, 0.1), (0.0, 1.0), (1e-7, inf), (1e-7, nan), (1e-300, 1.0), (1.0, 1e300)]
+)
+def test_a_range_that_is_none_is_refused(experiment, lowest, highest):
     with pytest.raises(UsageError, match="0 < --min < --max"):
-        lr_find(experiment(), lowest=1.0, highest=0.1)
+        lr_find(experiment(), lowest=lowest, highest=highest)
 
 
 def test_a_loss_that_never_falls_is_a_flat_curve(experiment):
