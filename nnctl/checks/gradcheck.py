@@ -31,6 +31,9 @@ ROWS = 32
 """Rows of the batch, at most."""
 STEPS = 20
 """Steps of training between the two checks."""
+BOLTED = 1e6
+"""A loss that has risen to so many times what it was, and above that, is of a training that diverges: at weights of such
+a size differences are rounding, and say nothing of the gradient."""
 _TOLD = 5
 """Wrong tensors that are told one by one where no layer is to blame; the table and the figures have all."""
 _NAMED = 8
@@ -72,7 +75,9 @@ def gradcheck_experiment(experiment: Experiment, tell: Tell = silent) -> Report:
         points = [point("at the start")]
         trained = _train(exact, learner)
         if trained:
-            points.append(point(f"after {trained} step{'s' if trained > 1 else ''}"))
+            after = point(f"after {trained} step{'s' if trained > 1 else ''}")
+            trained = trained if after.loss <= BOLTED * max(1.0, points[0].loss) else 0
+            points += [after] if trained else []
     finally:
         learner.team.close()
     findings = list(_of_point(points[0]))

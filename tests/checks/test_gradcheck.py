@@ -69,8 +69,9 @@ def test_weights_on_a_corner_are_checked_beside_it(experiment):
     assert all(row["judged"] for row in [start["outputs"], *start["tensors"]])
 
 
-def test_a_training_that_diverges_is_told_and_the_start_is_checked(experiment):
-    ours = experiment("architecture=[dense: 8, dense: outputs]", "optimizer={sgd: 1e80}")
+@pytest.mark.parametrize("lr", ["1e3", "1e6", "1e8", "1e80"])
+def test_a_training_that_diverges_is_told_and_the_start_is_checked(experiment, lr):
+    ours = experiment("architecture=[dense: 8, relu, dense: outputs]", f"optimizer={{sgd: {lr}}}")
     report = gradcheck_experiment(ours)
     assert len(report.figures["points"]) == 1
     assert [finding.rule for finding in report.findings] == ["gradcheck-not-finite", "wrong-gradient"]
