@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["COLOURS", "Screen", "duration", "number", "size"]
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
+_WIDTH = 100
+"""Columns of a table in a file or a pipe."""
 
 
 class Screen:
@@ -43,7 +46,9 @@ class Screen:
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self.console = _Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        is_terminal = sys.stdout.isatty()
+        width = None if is_terminal or "COLUMNS" in os.environ else _WIDTH
+        self.console = _Console(highlight=False, soft_wrap=not is_terminal, width=width)
         self.silent = quiet or as_json
 
     def note(self, text: str) -> None:
