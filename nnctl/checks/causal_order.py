@@ -11,7 +11,7 @@ __all__ = ["in_causal_order"]
 
 CAUSES: tuple[tuple[str, ...], ...] = (
     # The rows themselves: whatever comes after is measured on them.
-    ("unusable-data", "non-finite-values", "regression-on-classes"),
+    ("unusable-data", "non-finite-values", "regression-on-classes", "constant-target"),
     ("label-conflicts", "overfit-floor", "target-leak", "shared-rows", "duplicate-rows"),
     ("hidden-missing-values", "missing-values", "identifier-columns"),
     ("split-in-file-order", "unshuffled-batches", "class-absent", "sorted-rows", "target-drift", "input-drift"),

@@ -23,7 +23,7 @@ LUCK = 0.5
 ABOVE = {"classification": (2.5, 25.0), "regression": (5.0, 50.0)}
 """From how many times the reference on it warns, and fails."""
 OFF_CENTRE = 1.5
-FEW, MOST = 0.01, 0.5
+FEW, MOST, FEWEST = 0.01, 0.5, 20
 
 START = Rule(
     "loss-at-start",
@@ -57,7 +57,7 @@ OUTLYING = Rule(
     "where targets are scaled it presses all others onto one point. Most often it is a slip in the data: another unit, "
     "a decimal point, a missing value written as a large number.",
     f"The share of the targets' sum of squared deviations that the {FEW:.0%} farthest rows have: warns beyond "
-    f"{MOST:.0%}; a normal distribution has 8 % there.",
+    f"{MOST:.0%}, where there are {FEWEST} rows or more; a normal distribution has 8 % there.",
     "Look at those rows and mend or drop them. If they are true, use huber or mae, or predict the logarithm.",
     "Huber (1964), Robust estimation of a location parameter",
 )
@@ -171,8 +171,13 @@ def _centred(figures: dict[str, Any]) -> Finding:
     return judged(said, value=ratio, threshold=OFF_CENTRE)
 
 
-def outlying_share(y: Array) -> float:
-    """Return the share of the sum of squared deviations that the farthest rows have; of several targets the largest."""
+def outlying_share(y: Array) -> float | None:
+    """Return the share of the sum of squared deviations that the farthest rows have; of several targets the largest.
+
+    None for fewer than 20 rows, of which one may well have half of the sum.
+    """
+    if len(y) < FEWEST:
+        return None
     y = np.asarray(y, np.float64).reshape(len(y), -1)
     squares = np.sort(np.square(y - np.median(y, axis=0)), axis=0)
     few = max(1, round(FEW * len(y)))
@@ -182,6 +187,8 @@ def outlying_share(y: Array) -> float:
 def judge_outlying(figures: dict[str, Any]) -> Finding:
     """Judge whether a few targets rule the loss."""
     share = figures["outlying_share"]
+    if share is None:
+        return OUTLYING.passed(f"with fewer than {FEWEST} rows one cannot tell whether some targets lie far out.")
     said = f"{share:.0%} of the targets' squared deviations come from the {FEW:.0%} of the rows that lie farthest out."
     judged = OUTLYING.passed if share <= MOST else OUTLYING.warn
     return judged(said, value=share, threshold=MOST)

@@ -64,6 +64,14 @@ def test_a_batch_is_learned_by_heart(either):
     assert overfit_batch(either).verdict == "pass"
 
 
+def test_the_size_of_a_token_s_number_is_never_to_blame(tmp_path):
+    many = "".join(map(chr, range(ord("!"), ord("~")))) * 12
+    slow = experiment(tmp_path, MODEL.replace("0.02", "1e-7"), many)
+    found = [finding.rule for finding in overfit_batch(slow, steps=20).findings]
+    assert "overfit-lr-too-low" in found
+    assert "overfit-unscaled-inputs" not in found
+
+
 def test_a_fresh_network_knows_nothing(either):
     report = check_start(either)
     assert report.verdict == "pass"

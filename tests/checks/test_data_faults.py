@@ -311,6 +311,12 @@ def test_targets_of_another_size_are_found(data, factor, verdict):
     assert found.get("target-scale") == verdict
 
 
+@pytest.mark.parametrize("scaling", ["none", "standard"])
+def test_a_target_that_never_changes_fails_and_is_called_so(data, scaling):
+    report = data.look(data.csv(prices().with_columns(y=pl.lit(5.1))), VALUES, f"data.target_scaling={scaling}")
+    assert bad(report) == [("constant-target", "fail")]
+
+
 def test_targets_that_are_cut_off_are_found(data):
     frame = prices().with_columns(pl.col("y").clip(upper_bound=1.5))
     assert ("capped-target", "warn") in bad(data.look(data.csv(frame), VALUES))

@@ -105,6 +105,7 @@ MORE_FAULTS = {
         DIGITS + "architecture: [dense: 64, relu, dense: 1, relu, dense: 64, relu, dense: outputs]\n",
     ),
     "no activation": ("overfit-too-small", XOR + "architecture: [dense: 8, dense: outputs]\nloss: hinge\n"),
+    "a rate far above all others": ("overfit-lr-too-high", DIGITS + RELU + "optimizer: {sgd: 1e6}\n"),
     "steps lost in rounding": ("overfit-lr-too-low", DIGITS + RELU + "optimizer: {sgd: 1e-12}\n"),
     "steps still falling": ("overfit-lr-too-low", DIGITS + RELU + "optimizer: {sgd: 1e-5}\n"),
     "all units alike, and learned": (

@@ -108,6 +108,14 @@ def test_one_target_that_outweighs_all_others_is_told(start, tmp_path):
     assert found(start(text), "outlying-targets").verdict == "warn"
 
 
+def test_a_handful_of_targets_has_no_outliers(start, tmp_path):
+    (tmp_path / "a.csv").write_text("\n".join(["x,y", *(f"{i % 3},{2 * i}" for i in range(4))]))
+    spec = "data: {source: {csv: {path: a.csv, target: y}}, split: {validation: 0, test: 0}}"
+    text = f"{spec}\narchitecture: [dense: outputs]\nloss: mse\ntraining: {{batch_size: full}}"
+    finding = found(start(text), "outlying-targets")
+    assert (finding.verdict, finding.value) == ("pass", None)
+
+
 def test_rows_come_from_the_whole_of_a_sorted_part(start, tmp_path):
     rows = [f"{i % 7},{'a' if i < 3000 else 'b'}" for i in range(6000)]
     (tmp_path / "a.csv").write_text("\n".join(["x,y", *rows]))

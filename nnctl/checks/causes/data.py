@@ -68,6 +68,8 @@ OUTLYING_TARGETS = Rule(
 
 def unscaled_inputs(evidence: Evidence) -> Iterator[Finding]:
     """Inputs whose mean or spread is far from what weights are made for."""
+    if evidence.experiment.data.preprocessing.tokens is not None:
+        return  # numbers of tokens are names: their size means nothing
     x = evidence.experiment.data.train.x
     x = x[:: max(1, len(x) // ROWS_LOOKED_AT)].reshape(-1, *(x.shape[-1:]))
     mean, spread = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)

@@ -9,6 +9,8 @@ from nnctl.core.finding import Finding, Rule
 
 __all__ = ["not_finite", "rate_too_high", "rate_too_low"]
 
+LARGEST = 1.0
+"""A rate beyond this is above the usual range of every optimizer."""
 CREEPING = 1e-3
 """A largest change of the weights below this, of the largest weight, is no training."""
 
@@ -25,11 +27,11 @@ NOT_FINITE = Rule(
 
 RATE_TOO_HIGH = Rule(
     id="overfit-lr-too-high",
-    about="The batch is learned with a lower learning rate and not with the spec's.",
+    about="The learning rate is too high to learn the batch.",
     why="A step goes in the direction in which the loss falls here; too long a step lands where it is higher. The loss "
     "then jumps about, or grows until the numbers overflow. Relu units may be thrown where they are zero for ever.",
     threshold="fails at the spec's rate and passes at a hundredth or less, or at a tenth where the spec's goes less "
-    "than nine tenths of the way",
+    "than nine tenths of the way; or overflows at every rate that is tried, the smallest of them above 1",
     fix="Lower optimizer.lr. The range test shows how far: nnctl lr-find.",
 )
 
@@ -47,11 +49,22 @@ RATE_TOO_LOW = Rule(
 
 def not_finite(evidence: Evidence) -> Iterator[Finding]:
     """Overflow at every rate."""
-    if all(rung.outcome == "diverged" for rung in evidence.rungs):
-        own = evidence.own
+    if any(rung.outcome != "diverged" for rung in evidence.rungs):
+        return
+    own, lowest = evidence.own, min(evidence.rungs, key=lambda rung: rung.lr)
+    if lowest.lr > LARGEST and lowest.steps > 1:  # at the first step, no rate had a say yet
+        yield evidence.blame(
+            RATE_TOO_HIGH,
+            f"with the spec's lr of {own.lr:.3g} the numbers overflow at step {own.steps}, and with a thousandth of "
+            f"it, {lowest.lr:.3g}, at step {lowest.steps}.",
+            where="optimizer.lr",
+            value=own.lr,
+            threshold=LARGEST,
+        )
+    else:
         yield evidence.blame(
             NOT_FINITE,
-            f"all {len(evidence.rungs)} learning rates from {min(r.lr for r in evidence.rungs):.3g} to "
+            f"all {len(evidence.rungs)} learning rates from {lowest.lr:.3g} to "
             f"{max(r.lr for r in evidence.rungs):.3g} end in numbers that are not finite; with the spec's at step "
             f"{own.steps}, first in {own.culprit}. The first loss is {own.losses[0]:.4g}.",
             where=own.culprit,

@@ -39,7 +39,7 @@ LEAK = Rule(
 
 
 def measure_leaks(view: View, keys: Array) -> dict[str, float]:
-    """Return the skill of every column by itself, none where there are too few rows or columns, or no targets.
+    """Return the skill of every column by itself, none where rows or columns are too few, or no targets differ.
 
     Parameters
     ----------
@@ -56,6 +56,8 @@ def measure_leaks(view: View, keys: Array) -> dict[str, float]:
     x = _numbers(columns, order)
     learn = _class_skill if view.classes else _value_skill
     y = view.y[order]
+    if (y == y[0]).all():  # what never changes needs no column to give it away
+        return {}
     return {name: learn(x[:, k], y, half) for k, name in enumerate(names)}
 
 

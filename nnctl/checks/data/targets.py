@@ -40,6 +40,16 @@ ABSENT = Rule(
     fix="Split at random and by class: data.split.shuffle=true, data.split.stratify=true.",
 )
 
+CONSTANT_TARGET = Rule(
+    "constant-target",
+    about="The target of a regression never changes.",
+    why="There is nothing to predict: whoever always says the one value is right. A network learns that within a few "
+    "steps and its loss looks splendid; R2 is not even defined. Mostly the wrong column was named, or it was read "
+    "wrongly.",
+    threshold="Fails where every training row has the same target.",
+    fix="Look at the column: is it the one to predict, and is it read as it should be (separator, units)?",
+)
+
 TARGET_SCALE = Rule(
     "target-scale",
     about="The targets of a regression are far larger or smaller than what a new network says.",
@@ -136,6 +146,10 @@ def measure_values(view: View) -> dict[str, Any]:
 
 def judge_values(found: dict[str, Any]) -> Iterator[Finding]:
     """Judge the size of regression targets, whether a few lie far out, and whether they are cut off."""
+    for low, high in zip(found["min"], found["max"], strict=True):
+        if low == high:
+            yield CONSTANT_TARGET.fail(f"the target is {low:,.6g} in every training row.", value=0.0, threshold=0.0)
+            return
     yield judge_outlying(found)
     if "seen_mean" in found:
         mean, std = np.array(found["seen_mean"]), np.array(found["seen_std"])
