@@ -32,8 +32,8 @@ ROWS = 32
 STEPS = 20
 """Steps of training between the two checks."""
 BOLTED = 1e6
-"""A loss that has risen to so many times what it was, and above that, is of a training that diverges: at weights of such
-a size differences are rounding, and say nothing of the gradient."""
+"""A loss that has risen beyond so many times what it was belongs to a training that diverges: with weights of such a
+size, differences are all rounding and say nothing of the gradient."""
 _TOLD = 5
 """Wrong tensors that are told one by one where no layer is to blame; the table and the figures have all."""
 _NAMED = 8

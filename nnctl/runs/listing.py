@@ -96,7 +96,7 @@ def read(path: str, name: str | None = None) -> Entry:
     name = _printable(os.path.basename(path.rstrip("/")) if name is None else name)  # noqa: PTH119 - 2,000 times
     for file, kind in (("run.json", "run"), ("check.json", "check")):
         try:
-            with open(f"{path}/{file}", "rb", opener=_at_once) as opened:  # noqa: PTH123 - as above
+            with open(f"{path}/{file}", "rb", opener=_at_once) as opened:
                 raw = opened.read()
         except (FileNotFoundError, NotADirectoryError):
             continue
