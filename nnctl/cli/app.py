@@ -100,6 +100,8 @@ def _run(arguments: list[str]) -> int:
     try:
         result = app(arguments, standalone_mode=False)
         sys.stdout.flush()
+        if result == 130:  # what Typer makes of Ctrl-C, without a word
+            _say("interrupted.")
         return result if isinstance(result, int) else 0
     except Interrupted as error:
         _say(str(error))

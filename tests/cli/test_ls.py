@@ -49,3 +49,12 @@ def test_a_time_or_result_that_makes_no_sense_is_left_blank(here, nnctl):
     assert nnctl("ls").code == 0
     assert nnctl("compare").code == 0
     assert nnctl("show", "a").code == 0
+
+
+def test_ctrl_c_is_answered(here, nnctl, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nnctl.runs.listing.given", interrupted)
+    code, out, err = nnctl("ls")
+    assert (code, out, err) == (130, "", "interrupted.\n")
