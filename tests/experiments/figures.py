@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,5 +89,13 @@ def train(name: str, seed: int | None = None) -> Trained:
         try:
             epochs += session.epochs()
         except Diverged:
-            return Trained(session, tuple(epochs), diverged=True)
-    return Trained(session, tuple(epochs), diverged=False)
+            return Trained(_without_buffers(session), tuple(epochs), diverged=True)
+    return Trained(_without_buffers(session), tuple(epochs), diverged=False)
+
+
+def _without_buffers(session: Session) -> Session:
+    """Return the session without the scratch of its replicas, of which two dozen sessions would fill the memory."""
+    session.learner.team.replicas.clear()
+    session.learner.network._inference.clear()
+    session.training = dataclasses.replace(session.training, probe=None)
+    return session
