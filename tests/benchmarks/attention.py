@@ -14,10 +14,7 @@ nnctl has as many replicas as its fixed rule gives it, with one BLAS thread each
 
 from __future__ import annotations
 
-import argparse
-import os
 import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,8 +22,8 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from contest import hold
 
-from nnctl.core.machine import cores
 from nnctl.data.batches import Batches
 from nnctl.experiment.assembly import blas_threads, set_blas_threads
 from nnctl.nn.layer import Layer
@@ -35,7 +32,6 @@ from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network
 from nnctl.nn.team import Team, replicas_for
 from nnctl.optim.optimizers import Optimizer
-from nnctl.runs.environment import environment
 from nnctl.train.evaluate import Examples, Judge
 from nnctl.train.loop import Plan, Progress, Training, fit
 from nnctl.train.step import Learner
@@ -239,23 +235,6 @@ def measure(name: str, task: Task, threads: int, repeats: int, steps: int) -> No
         print(f"{name:9s}goal {GOAL:g}: {ratio:.2f} of PyTorch's faster form, {verdict}; {least:.2f} for the minima")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=list(TASKS))
-    parser.add_argument("--threads", type=int, default=2, help="that everybody may use")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=20, help="per contestant and repeat")
-    arguments = parser.parse_args()
-    print(
-        f"Python {sys.version.split()[0]}, NumPy {np.__version__}, {environment()['blas']}, {cores()} cores, "
-        f"{arguments.threads} threads"
-    )
-    if "OPENBLAS_CORETYPE" in os.environ:
-        print(f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} is set: these are not the CPU's own kernels.")
-    for name in arguments.tasks:
-        measure(name, TASKS[name], arguments.threads, arguments.repeats, arguments.steps)
-    print(f"peak memory of the whole process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")
-
-
 if __name__ == "__main__":
-    main()
+    hold(__doc__, TASKS, measure, length="steps", default=20)
+    print(f"peak memory of the whole process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")

@@ -16,9 +16,6 @@ and not for PyTorch, which brings a BLAS of its own.
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -26,8 +23,8 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from contest import hold
 
-from nnctl.core.machine import cores
 from nnctl.data.batches import Batches
 from nnctl.experiment.assembly import blas_threads, set_blas_threads
 from nnctl.nn.layer import Layer
@@ -36,7 +33,6 @@ from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network
 from nnctl.nn.team import Team, replicas_for
 from nnctl.optim.optimizers import Optimizer
-from nnctl.runs.environment import environment
 from nnctl.train.evaluate import Examples, Judge
 from nnctl.train.loop import Plan, Progress, Training, fit
 from nnctl.train.step import Learner
@@ -236,22 +232,5 @@ def measure(name: str, task: Task, threads: int, repeats: int, seconds: float) -
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=list(TASKS))
-    parser.add_argument("--threads", type=int, default=2, help="that everybody may use")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1.0, help="per contestant and repeat")
-    arguments = parser.parse_args()
-    print(
-        f"Python {sys.version.split()[0]}, NumPy {np.__version__}, {environment()['blas']}, {cores()} cores, "
-        f"{arguments.threads} threads"
-    )
-    if "OPENBLAS_CORETYPE" in os.environ:
-        print(f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} is set: these are not the CPU's own kernels.")
-    for name in arguments.tasks:
-        measure(name, TASKS[name], arguments.threads, arguments.repeats, arguments.seconds)
-
-
 if __name__ == "__main__":
-    main()
+    hold(__doc__, TASKS, measure)

@@ -14,9 +14,6 @@ Everybody may use the same number of threads: nnctl runs that many replicas, PyT
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,8 +21,8 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from contest import hold
 
-from nnctl.core.machine import cores
 from nnctl.data.batches import Batches
 from nnctl.experiment.assembly import set_blas_threads
 from nnctl.nn.layer import Layer
@@ -34,7 +31,6 @@ from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network
 from nnctl.nn.team import Team, replicas_for
 from nnctl.optim.optimizers import Optimizer
-from nnctl.runs.environment import environment
 from nnctl.train.evaluate import Examples, Judge
 from nnctl.train.loop import Plan, Progress, Training, fit
 from nnctl.train.step import Learner
@@ -191,22 +187,5 @@ def measure(name: str, task: Task, threads: int, repeats: int, seconds: float) -
         print(f"{name:5s}nnctl / {best}: {ratio:.2f} (of the minima {least:.2f})   goal {task.goal:g} {verdict}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=list(TASKS))
-    parser.add_argument("--threads", type=int, default=2, help="that everybody may use")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=2.0, help="per contestant and repeat")
-    arguments = parser.parse_args()
-    print(
-        f"Python {sys.version.split()[0]}, NumPy {np.__version__}, {environment()['blas']}, {cores()} cores, "
-        f"{arguments.threads} threads"
-    )
-    if "OPENBLAS_CORETYPE" in os.environ:
-        print(f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} is set: these are not the CPU's own kernels.")
-    for name in arguments.tasks:
-        measure(name, TASKS[name], arguments.threads, arguments.repeats, arguments.seconds)
-
-
 if __name__ == "__main__":
-    main()
+    hold(__doc__, TASKS, measure, default=2.0)
