@@ -75,3 +75,15 @@ def test_an_error_in_one_replica_reaches_the_caller_and_the_team_survives():
     team.replicas[1].now.watch = None
     assert np.isfinite(team.gradient(Loss.parse("cross_entropy"), x, t, w, divisor=12, step=0)).all()
     team.close()
+
+
+def test_no_replica_is_given_a_shard_without_rows():
+    x, t, w = batch(2)
+    team = Team(network(*NORMED), 3)
+    seen: list[int] = []
+    for replica in team.replicas:
+        replica.now.watch = lambda _bound, _direction, values: seen.append(1 if values is None else len(values))
+    team.gradient(Loss.parse("cross_entropy"), x, t, w, divisor=2, step=0)
+    team.close()
+    assert seen
+    assert min(seen) > 0
