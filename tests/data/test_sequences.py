@@ -74,6 +74,28 @@ def test_copy_needs_a_step_for_the_question() -> None:
         Source.parse({"copy": {"remember": 5, "length": 5}})
 
 
+def test_reversal_holds_the_symbols_a_start_and_the_answer_that_is_one_step_ahead() -> None:
+    table = drawn({"reversal": {"samples": 200, "length": 6, "symbols": 5}})
+    assert table.x.shape == (200, 12, 6)
+    assert (table.x.sum(axis=2) == 1).all()
+    symbols = table.x.argmax(axis=2)
+    source, given = symbols[:, :6], symbols[:, 6:]
+    assert np.array_equal(table.y, source[:, ::-1])
+    assert (given[:, 0] == 5).all()
+    assert np.array_equal(given[:, 1:], table.y[:, :-1])
+    assert set(np.unique(table.y)) == set(range(5))
+    assert table.classes == ("0", "1", "2", "3", "4")
+
+
+def test_noise_and_seed_of_reversal_change_what_they_name() -> None:
+    one, other = drawn("reversal"), drawn("reversal", 1)
+    assert np.array_equal(one.x, drawn("reversal").x)
+    assert not np.array_equal(one.x, other.x)
+    noisy = drawn({"reversal": {"noise": 0.3}})
+    assert np.array_equal(one.y, noisy.y)
+    assert (noisy.x - one.x).std() == pytest.approx(0.3, rel=0.05)
+
+
 def test_parity_is_that_of_the_ones() -> None:
     table = drawn("parity")
     assert np.array_equal(table.x.sum(axis=(1, 2)) % 2, table.y)

@@ -123,6 +123,7 @@ BETTER = [
     ("convolution/cnn", "test accuracy", ">", "convolution/mlp", 1.01),
     ("augmentation/augmented", "test accuracy", ">", "augmentation/none", 1.02),
     ("attention/copy", "test accuracy", ">", "attention/copy-without-positions", 1.5),
+    ("sequence-to-sequence/reversal", "test accuracy", ">", "sequence-to-sequence/reversal-without-memory", 6),
     ("residual/residual", "test accuracy", ">", "residual/plain", 2),
     *((f"recurrent/adding-{name}", "test loss", "<", "recurrent/adding-rnn", 20) for name in ("lstm", "gru")),
     ("recurrent/both-directions", "test accuracy", ">", "recurrent/one-direction", 2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -16,7 +17,7 @@ from nnctl.data.memory import refuse_too_large
 from nnctl.data.sources.generated import Generated
 from nnctl.data.table import Table
 
-__all__ = ["Adding", "Brackets", "Copy", "Parity", "SineWaves"]
+__all__ = ["Adding", "Brackets", "Copy", "Parity", "Reversal", "SineWaves"]
 
 
 class Sequences(Generated):
@@ -162,6 +163,38 @@ class Brackets(Sequences, name="brackets"):
                 _exchange_two(word, rng)
         x = np.eye(4)[np.array(words)]
         return self.table(x, valid, "nested", rng)
+
+
+class Reversal(Sequences, name="reversal"):
+    """Say a sequence of symbols backwards: one sequence turned into another, for an encoder and a decoder.
+
+    A row holds 2 T steps: the T symbols, then what a decoder is given while it writes the answer, a sign to start and
+    the answer but for its last symbol. The targets are the T symbols of the answer, the last one first. What stands
+    before a symbol of the answer says nothing about it, so that whoever does not look at the first T steps is right
+    once in `symbols` times. A classification at each of the last T steps.
+
+    Source: the reversed input of Sutskever, Vinyals and Le (2014), "Sequence to sequence learning with neural
+    networks", section 3.3, arXiv:1409.3215, here as the task; the input for both halves as in `segment`.
+    """
+
+    length: Annotated[int, Field(ge=2)] = 10
+    """Symbols of each, T."""
+    symbols: Annotated[int, Field(ge=2)] = 8
+    """How many symbols there are, K."""
+
+    @property
+    def width(self) -> int:
+        """The symbols, and the sign to start."""
+        return self.symbols + 1
+
+    def draw(self, rng: np.random.Generator) -> Table:
+        """Return x (N, 2 T, symbols + 1), a 1 in the place of the symbol, and the reversed symbols (N, T)."""
+        source = rng.integers(0, self.symbols, (self.samples, self.length))
+        answer = source[:, ::-1]
+        start = np.full((self.samples, 1), self.symbols)
+        x = np.eye(self.width)[np.concatenate([source, start, answer[:, :-1]], axis=1)]
+        table = self.table(x, answer, "symbol", rng)
+        return replace(table, classes=tuple(map(str, range(self.symbols))))
 
 
 class SineWaves(Sequences, name="sine_waves"):
