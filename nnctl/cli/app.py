@@ -12,6 +12,8 @@ import gc
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
+from itertools import takewhile
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -38,7 +40,8 @@ from nnctl.cli import (
     train,
     validate,
 )
-from nnctl.core.errors import Interrupted, NnctlError, SpecError
+from nnctl.cli.failure import Failure
+from nnctl.core.errors import Interrupted, NnctlError
 
 __all__ = ["app", "main"]
 
@@ -93,66 +96,86 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     # `nnctl validate` may take. A training makes next to none.
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
+    _open_streams()
     sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _open_streams() -> None:
+    """Put the null device where a stream was closed, or the next file that is opened would take its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for the whole process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name in letters that the terminal lacks is no error
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: list[str]) -> int:
     try:
-        result = app(arguments, standalone_mode=False)
+        code = _outcome(arguments)
         sys.stdout.flush()
-        if result == 130:  # what Typer makes of Ctrl-C, without a word
-            _say("interrupted.")
-        return result if isinstance(result, int) else 0
-    except Interrupted as error:
-        _say(str(error))
-        return 128 + error.signal
-    except NnctlError as error:
-        _say(_told(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted.")
-        return 130
     except BrokenPipeError:
-        return _unread()
+        return _unheard(141)
     except SystemExit as leaving:  # Typer ends with 1, the code of a bug, where typer.echo finds nobody listening
         if isinstance(leaving.__context__, BrokenPipeError):
-            return _unread()
+            return _unheard(141)
         raise
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _say(f"error: the output cannot be written: {error.strerror}.")
-        return 74
+        return _unheard(74)
+    return code
+
+
+def _outcome(arguments: list[str]) -> int:
+    """Call a command; what it raises becomes an exit code, a message on stderr and, with --json, the document."""
+    failure: Failure
+    try:
+        result = app(arguments, standalone_mode=False)
+        if result != 130:  # what Typer makes of Ctrl-C, without a word
+            return result if isinstance(result, int) else 0
+        failure = Failure.of(Interrupted("interrupted."))
+    except NnctlError as error:
+        failure = Failure.of(error)
+    except (KeyboardInterrupt, typer.Abort):
+        failure = Failure.of(Interrupted("interrupted."))
     except MemoryError:
-        _say("error: out of memory. Make the batch, the network or the data smaller.")
-        return 2
-    except Exception as error:  # noqa: BLE001 - the last resort: whatever is left is a bug, and says so
-        usage: Any = error
-        if hasattr(usage, "format_message") and hasattr(usage, "exit_code"):  # Typer's own: unknown option and the like
-            usage.show()
-            return int(usage.exit_code)
-        if isinstance(usage, typer.Abort):
-            return 130
-        import traceback  # noqa: PLC0415 - only for a bug
+        message = "out of memory. Make the batch, the network or the data smaller."
+        failure = Failure("MemoryError", 2, message, f"error: {message}")
+    except Exception as error:  # the last resort: whatever is left is a bug, and says so
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+            raise
+        failure = _usage_or_bug(error)
+    if failure.spoken:
+        _say(failure.spoken)
+    if "--json" in takewhile(lambda argument: argument != "--", arguments):
+        from nnctl.cli.document import print_document  # noqa: PLC0415 - what --help does not need
 
+        print_document(failure.document)
+    return failure.exit_code
+
+
+_UNWRITABLE = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
+"""What only the output can have failed with: files of a run, and those that are named, raise DiskError."""
+
+
+def _usage_or_bug(error: Any) -> Failure:
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own: unknown option and the like
+        with suppress(OSError):
+            error.show()
+        return Failure("UsageError", int(error.exit_code), error.format_message(), "")
+    import traceback  # noqa: PLC0415 - only for a bug
+
+    with suppress(OSError):
         traceback.print_exc()
-        _say("this is a bug in nnctl, not a mistake of yours. Please report the lines above.")
-        return 1
+    message = "this is a bug in nnctl, not a mistake of yours. Please report the lines above."
+    return Failure("Bug", 1, f"{type(error).__name__}: {error}", message)
 
 
-def _unread() -> int:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
-    return 141
-
-
-def _told(error: NnctlError) -> str:
-    if not isinstance(error, SpecError):
-        return f"error: {error}"
-    count = len(error.problems)
-    sources = dict.fromkeys(problem.source or error.source for problem in error.problems)
-    places = " and ".join("the command line" if source == "command line" else source for source in sources)
-    return f"{error}\n\n{count} mistake{'s' if count > 1 else ''} in {places}."
+def _unheard(code: int) -> int:
+    """Give up an output that nobody takes, or Python complains once more at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 def _say(text: str) -> None:

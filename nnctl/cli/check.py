@@ -81,11 +81,12 @@ def conduct(
     for path in drawn:
         screen.note(f"picture {path}")
     screen.note(f"figures {folder.path / 'check.json'}")
-    screen.document({**report.plain(), "directory": str(folder.path), "pictures": drawn})
+    found = {**report.plain(), "directory": str(folder.path), "pictures": drawn}
     if report.verdict == "fail":
         first = report.first
         place = f"{first.where}: " if first and first.where else ""
-        raise CheckFailed(f"{check}: {place}{first.message if first else report.headline}")
+        raise CheckFailed(f"{check}: {place}{first.message if first else report.headline}").beside(found)
+    screen.document(found)
     return report
 
 

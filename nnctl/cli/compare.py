@@ -64,10 +64,10 @@ def command(
     Runs of one spec with several seeds are grouped: mean, spread, 95 % bootstrap interval. Groups are put to an exact
     paired test against each other, over the seeds that both have.
     """
-    from nnctl.cli.fields import Fields  # noqa: PLC0415 - what --help does not need
+    from nnctl.cli.document import print_document  # noqa: PLC0415 - what --help does not need
+    from nnctl.cli.fields import Fields  # noqa: PLC0415
     from nnctl.cli.older import with_spec  # noqa: PLC0415
     from nnctl.runs import comparison  # noqa: PLC0415
-    from nnctl.runs.atomic import strict_json  # noqa: PLC0415
     from nnctl.runs.listing import given  # noqa: PLC0415
 
     if as_json and csv_file == "-":
@@ -83,7 +83,7 @@ def command(
     if picture is not None:
         _draw(found, picture, quiet=as_json or csv_file == "-")
     if as_json:
-        typer.echo(strict_json({**plain(found, fields), "picture": picture and str(picture)}, indent=2))
+        print_document({**plain(found, fields), "picture": picture and str(picture)})
 
 
 def plain(found: Comparison, fields: Fields) -> dict[str, Any]:

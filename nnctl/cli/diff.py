@@ -27,13 +27,13 @@ def command(
     runs_dir: Annotated[Path, typer.Option(help="Where run directories are.")] = Path("runs"),
 ) -> None:
     """Show in what two runs differ: spec, environment, and the first epoch with other figures."""
-    from nnctl.runs.atomic import strict_json  # noqa: PLC0415 - what --help does not need
+    from nnctl.cli.document import print_document  # noqa: PLC0415 - what --help does not need
     from nnctl.runs.diff import diff  # noqa: PLC0415
 
     one, other = _run(a, runs_dir), _run(b, runs_dir)
     found = diff(one, other)
     if as_json:
-        typer.echo(strict_json({"a": one.place, "b": other.place, **asdict(found)}, indent=2))
+        print_document({"a": one.place, "b": other.place, **asdict(found)})
     else:
         for line in _lines(one, other, found):
             typer.echo(line)

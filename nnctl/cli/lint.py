@@ -44,6 +44,6 @@ def lint(path: Path, overrides: Sequence[str], screen: Screen) -> None:
     report = advice(load_spec(path, overrides))
     screen.report(report)
     screen.note("This is what the spec alone shows; with its data and its network: nnctl doctor")
-    screen.document(report.plain())
     if report.first is not None and report.verdict == "fail":
-        raise CheckFailed(f"lint: {report.first.message}")
+        raise CheckFailed(f"lint: {report.first.message}").beside(report.plain())
+    screen.document(report.plain())

@@ -21,13 +21,13 @@ def command(
     runs_dir: Annotated[Path, typer.Option(help="Where run directories are.")] = Path("runs"),
 ) -> None:
     """List the runs and checks in a folder, newest first."""
-    from nnctl.runs.atomic import strict_json  # noqa: PLC0415 - what --help does not need
+    from nnctl.cli.document import print_document  # noqa: PLC0415 - what --help does not need
     from nnctl.runs.listing import given  # noqa: PLC0415
 
     entries = given([] if folder is None else [str(folder)], runs_dir)
     entries.sort(key=lambda entry: (str(entry.record.get("created", "")), entry.name), reverse=True)
     if as_json:
-        typer.echo(strict_json({"entries": [_plain(entry) for entry in entries]}, indent=2))
+        print_document({"entries": [_plain(entry) for entry in entries]})
     elif entries:
         typer.echo(_table(entries))
     else:

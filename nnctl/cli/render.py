@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import isfinite
 from statistics import mean, median, stdev
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nnctl.cli.document import print_document
 from nnctl.cli.words import duration, number, size
 from nnctl.core.finding import Tell, silent
 
@@ -57,9 +56,9 @@ class Screen:
             self.console.print(Text(text))
 
     def document(self, data: Mapping[str, Any]) -> None:
-        """Print the result as JSON, where that was asked for; what is not finite is null."""
+        """Print the result as JSON, where that was asked for."""
         if self.as_json:
-            print(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201 - the document
+            print_document(data)
 
     def table(
         self, headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,), **style: str
@@ -266,11 +265,3 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Let the error out; Rich would end the process with 1, which is the code of a bug."""
         raise BrokenPipeError
-
-
-def _finite(data: Any) -> Any:
-    if isinstance(data, Mapping):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not isfinite(data) else data

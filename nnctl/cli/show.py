@@ -27,8 +27,8 @@ def command(
     runs_dir: Annotated[Path, typer.Option(help="Where run directories are.")] = Path("runs"),
 ) -> None:
     """Show one run: spec, result, environment, files, and how to go on with it."""
-    from nnctl.cli.older import with_spec  # noqa: PLC0415 - what --help does not need
-    from nnctl.runs.atomic import strict_json  # noqa: PLC0415
+    from nnctl.cli.document import print_document  # noqa: PLC0415 - what --help does not need
+    from nnctl.cli.older import with_spec  # noqa: PLC0415
     from nnctl.runs.listing import entry_of  # noqa: PLC0415
 
     entry = with_spec(entry_of(run, runs_dir))
@@ -36,7 +36,7 @@ def command(
     if as_json:
         state = {"name": entry.name, "path": entry.place, "kind": entry.kind, "status": entry.status}
         document = {**entry.record, **state, "reason": entry.reason or entry.record.get("reason"), "files": files}
-        typer.echo(strict_json(document, indent=2))
+        print_document(document)
         return
     lines = {"run": _run, "check": _check}.get(entry.kind, _neither)(entry)
     for line in (*lines, "", *_listed(files)):

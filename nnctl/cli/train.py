@@ -74,9 +74,9 @@ def _train_all(specs: list[LoadedSpec], runs_dir: Path, screen: Screen, *, plot:
             ended = Interrupted(f"{error}. {left} more seeds were not started" if left else str(error), error.signal)
             break
     screen.seeds([result for result in results if "metrics" in result])
-    screen.document({"runs": results})
     if ended is not None:
-        raise ended
+        raise ended.beside({"runs": results})
+    screen.document({"runs": results})
 
 
 def spec_and_overrides(spec: str | None, overrides: list[str] | None, command: str = "train") -> tuple[Path, list[str]]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nnctl.cli.train import show_network, spec_and_overrides
-from nnctl.core.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from nnctl.cli.render import Screen
@@ -29,7 +28,7 @@ def command(
 
 
 def validate(path: Path, overrides: Sequence[str], screen: Screen) -> None:
-    """Check a spec, then its data, then the network; show the network, or as JSON the mistakes.
+    """Check a spec, then its data, then the network, and show the network.
 
     Raises
     ------
@@ -40,25 +39,6 @@ def validate(path: Path, overrides: Sequence[str], screen: Screen) -> None:
     """
     from nnctl.spec.load import load_spec  # noqa: PLC0415
 
-    try:
-        found = show_network(load_spec(path, overrides), screen)
-    except (SpecError, DataError) as error:
-        screen.document({"ok": False, "problems": _problems(error)})
-        raise
+    found = show_network(load_spec(path, overrides), screen)
     screen.note("ok")
-    screen.document({"ok": True, **found})
-
-
-def _problems(error: SpecError | DataError) -> list[dict[str, Any]]:
-    if isinstance(error, DataError):
-        return [{"path": "data", "line": None, "column": None, "message": str(error), "source": None}]
-    return [
-        {
-            "path": problem.dotted,
-            "line": problem.line,
-            "column": problem.column,
-            "message": problem.message,
-            "source": problem.source or error.source,
-        }
-        for problem in error.problems
-    ]
+    screen.document(found)

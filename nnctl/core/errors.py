@@ -14,9 +14,9 @@ Anything else that escapes is a bug in nnctl and ends with exit code 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 __all__ = [
     "CheckFailed",
@@ -35,6 +35,13 @@ class NnctlError(Exception):
     """An error that a person can mend; its text says where, what is wrong, what was found and what to do."""
 
     exit_code: ClassVar[int] = 1
+    found: Mapping[str, Any] = {}
+    """What the command had come to before it failed; `--json` prints it beside the error."""
+
+    def beside(self, found: Mapping[str, Any]) -> Self:
+        """Return the error with what was found before it."""
+        self.found = found
+        return self
 
 
 class UsageError(NnctlError):

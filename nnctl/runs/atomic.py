@@ -77,9 +77,9 @@ def leftovers(directory: Path) -> list[Path]:
     return sorted(directory.rglob(".*.tmp-*"))
 
 
-def strict_json(data: Any, indent: int | None = None) -> str:
+def strict_json(data: Any, indent: int | None = None, *, ascii_only: bool = False) -> str:
     """Return JSON that every reader takes: a number that is not finite is null, since JSON has no NaN."""
-    return json.dumps(_jsonable(data), indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps(_jsonable(data), indent=indent, ensure_ascii=ascii_only, allow_nan=False)
 
 
 def _jsonable(value: Any) -> Any:

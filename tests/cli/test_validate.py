@@ -72,7 +72,6 @@ def test_json_is_one_document(nnctl, spec):
     code, out, err = nnctl("validate", spec, "--json")
     found = json.loads(out)
     assert (code, err) == (0, "")
-    assert found["ok"] is True
     assert found["parameters"] == 67
     assert [layer["layer"] for layer in found["layers"]] == ["0.dense", "1.relu", "2.dense"]
 
@@ -82,11 +81,10 @@ def test_json_lists_the_mistakes(nnctl, spec):
     code, out, _ = nnctl("validate", spec, "--json", "los=mse")
     found = json.loads(out)
     assert code == 2
-    assert found["ok"] is False
-    by_path = {problem["path"]: problem for problem in found["problems"]}
+    by_path = {mistake["path"]: mistake for mistake in found["error"]["errors"]}
     assert set(by_path) == {"architecture.1", "los"}
     assert by_path["architecture.1"]["line"] == 3
-    assert by_path["los"]["source"] == "command line"
+    assert by_path["los"]["where"] == "command line"
     assert "relu" in by_path["architecture.1"]["message"]
 
 
@@ -94,8 +92,7 @@ def test_json_tells_what_is_wrong_with_the_data(nnctl, spec):
     code, out, _ = nnctl("validate", spec, "--json", "data.source={csv: {path: no.csv, target: y}}")
     found = json.loads(out)
     assert code == 3
-    assert found["ok"] is False
-    assert "no.csv" in found["problems"][0]["message"]
+    assert "no.csv" in found["error"]["message"]
 
 
 @pytest.mark.parametrize("arguments", [["--nope"], ["a.yaml", "nonsense"]])
