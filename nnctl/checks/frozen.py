@@ -78,12 +78,16 @@ class FrozenBatch:
 
     @property
     def seen(self) -> Array:
-        """What the network may go by in each answer, (A, ...): its row; or what stands up to its position."""
+        """What the network may go by in each answer, (A, ...): its row; or what stands up to its position.
+
+        A row with more positions than answers has the answers to the last ones, as behind the source of a decoder.
+        """
         x = self.batch.x
         if self.there is None:
             return x
         B, T = self.there.shape
-        before = np.tri(T, dtype=np.bool_).reshape(1, T, T, *(1,) * (x.ndim - 2))
+        ahead = max(0, x.shape[1] - T)
+        before = np.tri(T, x.shape[1], ahead, np.bool_).reshape(1, T, x.shape[1], *(1,) * (x.ndim - 2))
         prefixes = np.where(before, x[:, None], 0).reshape(B, T, -1)
         count = np.broadcast_to(np.arange(T)[None, :, None], (B, T, 1))
         return np.concatenate([count, prefixes], axis=2)[self.there]

@@ -68,7 +68,7 @@ def measure_drift(view: View) -> dict[str, Any]:
             "distance": float(distance[k]),
             "critical": critical,
             "drifting": int((distance > max(EFFECT, critical)).sum()),
-            "target": _target_distance(view, name),
+            "target": None if view.y is None else _target_distance(view.y, view, name),
         }
     return found
 
@@ -90,9 +90,8 @@ def _critical(n: int, m: int, tests: int) -> float:
     return float(np.sqrt(-np.log(ALPHA / 2 / tests) / 2 * (1 / n + 1 / m)))
 
 
-def _target_distance(view: View, name: str) -> dict[str, float]:
-    assert view.y is not None
-    y, other = view.y[view.parts["train"]], view.y[view.parts[name]]
+def _target_distance(y_of_all: Array, view: View, name: str) -> dict[str, float]:
+    y, other = y_of_all[view.parts["train"]], y_of_all[view.parts[name]]
     if view.classes is None:
         distance = max(_distance(a, b) for a, b in zip(y.T, other.T, strict=True))
         critical = _critical(len(y), len(other), y.shape[1] * (len(view.parts) - 1))
@@ -128,7 +127,7 @@ def judge_drift(view: View, found: dict[str, Any]) -> Iterator[Finding]:
         else:
             yield INPUT_DRIFT.passed(f"inputs are alike; the most different is {part['input']}: {said}.", **figures)
         target = part["target"]
-        if target["distance"] > target["critical"]:
+        if target is not None and target["distance"] > target["critical"]:
             unit = "of the rows would have to change class" if view.classes else "is their Kolmogorov-Smirnov distance"
             amount = f"{target['distance']:.0%}" if view.classes else f"{target['distance']:.2f}"
             yield TARGET_DRIFT.warn(
