@@ -142,7 +142,7 @@ def _outcome(arguments: list[str]) -> int:
         message = "out of memory. Make the batch, the network or the data smaller."
         failure = Failure("MemoryError", 2, message, f"error: {message}")
     except Exception as error:  # the last resort: whatever is left is a bug, and says so
-        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno in _UNWRITABLE):
             raise
         failure = _usage_or_bug(error)
     if failure.spoken:
@@ -154,7 +154,7 @@ def _outcome(arguments: list[str]) -> int:
     return failure.exit_code
 
 
-_UNWRITABLE = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 """What only the output can have failed with: files of a run, and those that are named, raise DiskError."""
 
 
