@@ -36,7 +36,14 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     ("warmup-too-long", "schedule-dies-early", "plateau-mode", "stopping-mode", "few-updates", "patience-too-short"),
     ("overfit-lr-too-high", "overfit-lr-too-low", "lr-of-the-spec", "overfit-too-small"),
     # Symptoms: they say that something is wrong, and some of what stands above says what.
-    ("learned-by-heart", "loss-at-start", "gradcheck-not-finite", "overfit-not-finite", "lr-diverges-at-once"),
+    (
+        "learned-by-heart",
+        "loss-at-start",
+        "first-outputs",
+        "gradcheck-not-finite",
+        "overfit-not-finite",
+        "lr-diverges-at-once",
+    ),
     ("overfit-saturated", "overfit-dead-units", "overfit-vanishing-gradient", "overfit-unchanged-layer"),
     ("dead-relu", "saturated-units", "exploding-gradient", "vanishing-gradient", "unchanged-weights", "update-ratio"),
     ("lr-flat-curve", "overfit-batch", "inputs-ignored", "linear-baseline"),

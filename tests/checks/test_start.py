@@ -10,6 +10,7 @@ import pytest
 from nnctl.checks.start import check_start
 from nnctl.core.finding import Finding
 from nnctl.experiment.assembly import Experiment
+from nnctl.nn.losses import CrossEntropy
 from nnctl.spec.load import load_spec
 
 IRIS = """
@@ -75,12 +76,58 @@ def test_a_fresh_network_of_ordinary_weights_passes(start):
         assert start(text).verdict == "pass"
 
 
-def test_wild_outputs_are_told_with_their_size(start):
+@pytest.mark.parametrize("text", [IRIS, FRIEDMAN])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_spread_of_healthy_outputs_has_no_say_in_the_loss_of_one_answer(start, text, seed):
+    report = start(text, f"seed={seed}")
+    assert report.figures["ratio"] == pytest.approx(1.0, abs=0.01)
+    assert found(report, "loss-at-start").verdict == "pass"
+    assert found(report, "first-outputs").verdict == "pass"
+
+
+def test_wild_outputs_are_told_with_their_size_and_are_not_the_fault_of_the_loss(start):
     report = start(IRIS, "init={normal: 1.2}")
-    finding = found(report, "loss-at-start")
+    finding = found(report, "first-outputs")
     assert finding.verdict == "warn"
-    assert finding.value > 2.5
-    assert found(start(IRIS, "init={normal: 100.0}"), "loss-at-start").verdict == "fail"
+    assert finding.value > 3
+    assert found(report, "loss-at-start").verdict == "pass"
+    assert found(start(IRIS, "init={normal: 100.0}"), "first-outputs").verdict == "fail"
+
+
+def test_the_size_of_the_outputs_explains_what_the_loss_is_more_than_the_reference(start):
+    figures = start(FRIEDMAN, "init={normal: 0.8}").figures
+    assert figures["unrelated"] == pytest.approx(1 + figures["size"] ** 2, rel=0.1)
+    assert figures["loss"] == pytest.approx(figures["unrelated"], rel=0.3)
+
+
+BENT = "architecture=[dense: 16, relu, dense: {units: outputs, bias_init: {constant: %s}}]"
+
+
+def test_a_bias_that_puts_the_first_answer_a_tenth_off_is_told(start):
+    assert found(start(FRIEDMAN, BENT % 0.3), "loss-at-start").verdict == "pass"
+    finding = found(start(FRIEDMAN, BENT % 0.35), "loss-at-start")
+    assert finding.verdict == "warn"
+    assert finding.value == pytest.approx(1 + 0.35**2, rel=1e-4)
+    assert found(start(FRIEDMAN, BENT % 4), "loss-at-start").verdict == "fail"
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.2])
+def test_a_loss_that_is_scaled_wrongly_is_told_by_its_value_alone(start, monkeypatch, factor):
+    value = CrossEntropy.value
+    monkeypatch.setattr(CrossEntropy, "value", lambda *parts: factor * value(*parts))
+    assert found(start(IRIS), "loss-at-start").verdict == "warn"
+
+
+def test_a_bias_that_knows_how_frequent_the_classes_are_is_no_fault(start, tmp_path):
+    (tmp_path / "a.csv").write_text("\n".join(["x,y", *(f"{i % 7},{'b' if i % 20 else 'a'}" for i in range(400))]))
+    spec = "data: {source: {csv: {path: a.csv, target: y}}, split: {validation: 0, test: 0}}"
+    text = (
+        f"{spec}\narchitecture: [dense: {{units: outputs, bias_init: {{constant: %s}}}}]\nloss: binary_cross_entropy\n"
+    )
+    finding = found(start(text % log(19)), "loss-at-start")
+    assert finding.verdict == "pass"
+    assert finding.value < 0.5
+    assert found(start(text % -log(19)), "loss-at-start").verdict == "warn"
 
 
 def test_outputs_that_are_not_finite_fail(start):

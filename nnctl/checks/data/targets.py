@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnctl.checks.data.view import View
-from nnctl.checks.start import judge_outlying, outlying_share
+from nnctl.checks.outlying import judge_outlying, outlying_share
 from nnctl.core.finding import Finding, Rule
 from nnctl.data.table import counted
 
