@@ -18,7 +18,7 @@ def with_spec(entry: Entry) -> Entry:
     """Return the entry of a run with its spec, where that can be read."""
     if entry.kind != "run" or entry.spec:
         return entry
-    from nnctl.spec import yaml  # noqa: PLC0415 - 60 ms, and only for such a run
+    from nnctl.core import yaml  # noqa: PLC0415 - 60 ms, and only for such a run
 
     try:
         spec = yaml.load(Path(entry.path) / "resolved.yaml").data

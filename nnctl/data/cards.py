@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 import nnctl
+from nnctl.core import yaml
 from nnctl.core.component import Items, PositiveInt, Schema, did_you_mean, problems_of
-from nnctl.core.errors import DataError
+from nnctl.core.errors import DataError, SpecError
 
 __all__ = ["Card", "CardFile", "card_names", "data_folder", "read_card"]
 
@@ -79,9 +79,9 @@ def read_card(name: str) -> Card:
             f"there is no data set '{name}'.{did_you_mean(name, cards)} Known: {', '.join(cards) or 'none'}."
         )
     try:
-        return Card.model_validate(yaml.safe_load(cards[name].read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise DataError(f"{cards[name]}: cannot be read: {error}") from error
+        return Card.model_validate(yaml.load(cards[name]).data)
+    except SpecError as error:
+        raise DataError(str(error)) from None
     except ValidationError as error:
         said = " ".join(f"{'.'.join(map(str, loc))}: {sentence}" for loc, sentence in problems_of(error))
         raise DataError(f"{cards[name]}: {said}") from error

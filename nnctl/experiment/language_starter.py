@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nnctl.core import yaml
 from nnctl.core.component import Loc
 from nnctl.core.errors import DataError
 from nnctl.data.cards import card_names, read_card
 from nnctl.data.sources import Source
 from nnctl.data.sources.text import Corpus
-from nnctl.spec import yaml
 
 __all__ = ["corpus_of", "language_model_spec"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnctl.core import yaml
 from nnctl.core.component import Loc
 from nnctl.experiment.inspection import Findings
-from nnctl.spec import yaml
 
 __all__ = ["starter_spec"]
 

@@ -11,12 +11,12 @@ from typing import Any, NoReturn
 
 import yaml
 
+from nnctl.core import scalars
 from nnctl.core.errors import DiskError, Problem, SpecError
+from nnctl.core.yaml import loads
 from nnctl.runs import atomic
-from nnctl.spec import scalars
 from nnctl.spec.load import parse_spec
 from nnctl.spec.model import Spec
-from nnctl.spec.yaml import loads
 
 __all__ = ["replace_text", "with_learning_rate"]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nnctl.core import yaml
 from nnctl.core.component import Loc, problems_of
 from nnctl.core.errors import SpecError
 from nnctl.nn.compose import Repeat, Sequential
 from nnctl.nn.layer import Layer
 from nnctl.nn.parallel import Parallel
 from nnctl.nn.presets import written_out
-from nnctl.spec import yaml
 from nnctl.spec.model import EarlyStopping, Spec
 from nnctl.spec.overrides import apply
 from nnctl.train.metrics import check_task

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from nnctl.core.component import Component, Loc, Schema
 from nnctl.core.errors import Problem, SpecError
-from nnctl.spec.yaml import Document, Place
+from nnctl.core.yaml import Document, Place
 
 __all__ = ["apply"]
 
@@ -74,7 +74,7 @@ def _apply_one(argument: str, data: dict[str, Any], places: dict[Loc, Place], sc
 
 def _parse(argument: str) -> tuple[list[str], Any, dict[Loc, Place]]:
     """Split ``key=value`` and read the value, whose places are columns of the argument."""
-    from nnctl.spec.compose import compose  # noqa: PLC0415 - PyYAML takes 17 ms
+    from nnctl.core.compose import compose  # noqa: PLC0415 - PyYAML takes 17 ms
 
     key, equals, value = argument.partition("=")
     parts = key.split(".")

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from nnctl.core import scalars
 from nnctl.core.component import Component, Schema, did_you_mean
 from nnctl.core.errors import UsageError
 from nnctl.data.cards import card_names
 from nnctl.data.sources import Source
-from nnctl.spec import scalars
 from nnctl.spec.model import Spec
 from nnctl.spec.schema import JsonSchema, families, field_schemas, schemas_in, summary
 

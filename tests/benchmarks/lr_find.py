@@ -25,8 +25,8 @@ from time import perf_counter
 import numpy as np
 
 from nnctl.checks.lr_find import lr_find
+from nnctl.core import yaml
 from nnctl.experiment.assembly import Experiment, set_blas_threads
-from nnctl.spec import yaml
 from nnctl.spec.load import LoadedSpec, parse_spec
 from nnctl.train.step import NotFinite, train_step
 

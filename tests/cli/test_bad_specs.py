@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nnctl.core import yaml
 from nnctl.core.errors import NnctlError, SpecError
 from nnctl.experiment.assembly import Experiment
 from nnctl.experiment.session import Session
-from nnctl.spec import yaml
 from nnctl.spec.load import LoadedSpec, load_spec
 
 CLASSES = {

@@ -7,8 +7,8 @@ import re
 import pytest
 from rich.cells import cell_len
 
+from nnctl.core import yaml
 from nnctl.core.component import Component
-from nnctl.spec import yaml
 from nnctl.spec.reference import _LISTS, contents, pages
 from nnctl.spec.schema import families
 

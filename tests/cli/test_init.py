@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from nnctl.spec import yaml
+from nnctl.core import yaml
 
 CITIES = ["Rome", "Oslo", "Lima"]
 MIXED = "id,age,colour,name,city\n" + "".join(

@@ -268,7 +268,7 @@ def test_an_unknown_source_is_compared_with_the_cards_too():
 def test_a_damaged_card_is_told(tmp_path, monkeypatch):
     path = tmp_path / "toy.yaml"
     monkeypatch.setattr(cards, "_cards", lambda: {"toy": path})
-    for text, message in (("name: [", "cannot be read"), ("name: toy\nfile: 1\n", "Did you mean 'files'")):
+    for text, message in (("name: [", "is not YAML"), ("name: toy\nfile: 1\n", "Did you mean 'files'")):
         path.write_text(text)
         with pytest.raises(DataError, match=message):
             read_card("toy")

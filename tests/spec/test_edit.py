@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnctl.core.errors import DiskError, SpecError
+from nnctl.core.yaml import loads
 from nnctl.spec.edit import replace_text, with_learning_rate
 from nnctl.spec.load import parse_spec
-from nnctl.spec.yaml import loads
 
 HEAD = "# mine\nname:   'iris'   # kept\ndata: {source: iris}\narchitecture: [ dense: outputs ]\nloss: cross_entropy\n"
 

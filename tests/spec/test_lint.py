@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import nnctl.spec.lint.advice
+from nnctl.core import yaml
 from nnctl.core.finding import Finding, Report, Rule
-from nnctl.spec import yaml
 from nnctl.spec.lint.advice import lint
 from nnctl.spec.lint.reading import Sizes
 from nnctl.spec.load import LoadedSpec, load_spec, parse_spec

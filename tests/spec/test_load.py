@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nnctl.core import yaml
 from nnctl.core.errors import SpecError
-from nnctl.spec import yaml
 from nnctl.spec.load import MAX_LAYERS, load_spec, parse_spec, resolved_text
 from nnctl.spec.model import Spec
 

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from nnctl.core.component import Component, Items, Positive, PositiveInt, Schema, problems_of
 from nnctl.core.errors import SpecError
+from nnctl.core.yaml import loads, to_problems
 from nnctl.spec.overrides import apply
-from nnctl.spec.yaml import loads, to_problems
 
 
 class Rule(Component, family="optimizer"):

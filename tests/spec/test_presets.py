@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from nnctl.core import yaml
 from nnctl.core.errors import SpecError
 from nnctl.experiment.assembly import Experiment
 from nnctl.nn.layer import Layer
 from nnctl.nn.layout import Layout
 from nnctl.nn.presets import Preset
-from nnctl.spec import yaml
 from nnctl.spec.edit import with_learning_rate
 from nnctl.spec.load import LoadedSpec, load_spec, resolved_text
 from nnctl.spec.model import Spec

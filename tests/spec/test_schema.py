@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from nnctl.core import yaml
 from nnctl.core.component import Component
-from nnctl.spec import yaml
 from nnctl.spec.load import load_spec, parse_spec, resolved_text
 from nnctl.spec.model import Spec
 from nnctl.spec.schema import families, json_schema

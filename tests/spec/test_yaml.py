@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nnctl.core import scalars
 from nnctl.core.errors import SpecError
-from nnctl.spec import scalars
-from nnctl.spec.yaml import Document, dump, load, loads, to_problems
+from nnctl.core.yaml import Document, dump, load, loads, to_problems
 
 
 def refusal(text):

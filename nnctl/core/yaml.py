@@ -1,7 +1,7 @@
-"""YAML as data: what a spec says, and where each word of it stands.
+"""YAML as data: what a spec, or a data set's card, says, and where each word of it stands.
 
-Numbers, booleans and nulls follow the YAML 1.2 core rules (`nnctl.spec.scalars`); the rules that keep a spec safe and
-unambiguous (no second key, no tags, bounded aliases and depth) are in `nnctl.spec.compose`.
+Numbers, booleans and nulls follow the YAML 1.2 core rules (`nnctl.core.scalars`); the rules that keep a spec safe and
+unambiguous (no second key, no tags, bounded aliases and depth) are in `nnctl.core.compose`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from nnctl.core import scalars
 from nnctl.core.component import Loc, did_you_mean
 from nnctl.core.errors import Problem, SpecError
-from nnctl.spec import scalars
 
 __all__ = ["Document", "Place", "dump", "load", "loads", "to_problems"]
 
@@ -118,7 +118,7 @@ def loads(text: str, source: str = "spec.yaml") -> Document:
     SpecError
         If it is not such YAML; every duplicate key, tag and key that is not a text is named at once.
     """
-    from nnctl.spec.compose import compose  # noqa: PLC0415 - PyYAML takes 17 ms
+    from nnctl.core.compose import compose  # noqa: PLC0415 - PyYAML takes 17 ms
 
     data, places = compose(text, source)
     if not places:

@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 import yaml
 
+from nnctl.core import scalars
 from nnctl.core.component import Loc, did_you_mean
 from nnctl.core.errors import Problem, SpecError
-from nnctl.spec import scalars
-from nnctl.spec.yaml import Place
+from nnctl.core.yaml import Place
 
 __all__ = ["compose"]
 
