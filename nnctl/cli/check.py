@@ -63,18 +63,13 @@ def conduct(
     """
     from nnctl.runs.check import CheckFolder  # noqa: PLC0415 - nothing of the engine is needed for --help
 
-    folder = CheckFolder.create(runs_dir, name, check)
-    if spec_text is not None:
-        folder.write_text("spec.yaml", spec_text)
-    with _noted(folder, check), screen.progress() as tell:
-        report = work(tell)
-    folder.finish(report)
-    drawn = []
-    for file, draw in (pictures or {}).items():
-        picture = draw(report.figures)
-        if picture is not None:
-            folder.write_bytes(file, picture)
-            drawn.append(str(folder.path / file))
+    with CheckFolder.create(runs_dir, name, check) as folder:
+        with _noted(folder, check), screen.progress() as tell:
+            if spec_text is not None:
+                folder.write_text("spec.yaml", spec_text)
+            report = work(tell)
+        folder.finish(report)
+        drawn = _drawn(folder, report, pictures or {})
     if show is not None:
         show(report, screen)
     screen.report(report, most=most)
@@ -88,6 +83,17 @@ def conduct(
         raise CheckFailed(f"{check}: {place}{first.message if first else report.headline}").beside(found)
     screen.document(found)
     return report
+
+
+def _drawn(folder: CheckFolder, report: Report, pictures: Pictures) -> list[str]:
+    """Draw into the folder, and return the paths of what there was to draw."""
+    drawn = []
+    for file, draw in pictures.items():
+        picture = draw(report.figures)
+        if picture is not None:
+            folder.write_bytes(file, picture)
+            drawn.append(str(folder.path / file))
+    return drawn
 
 
 def experiment_of(path: Path, overrides: list[str]) -> Experiment:

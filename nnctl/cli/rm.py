@@ -25,6 +25,7 @@ def command(
 ) -> None:
     """Remove runs and checks, after asking. A run that trains is left alone, and so is what is no run."""
     from nnctl.cli.words import size  # noqa: PLC0415 - what --help does not need
+    from nnctl.runs import lock  # noqa: PLC0415
     from nnctl.runs.listing import entry_of  # noqa: PLC0415
 
     entries = {os.path.realpath(entry.path): entry for entry in (entry_of(word, runs_dir) for word in runs)}
@@ -37,8 +38,8 @@ def command(
         typer.echo("nothing was removed.")
         return
     with ExitStack() as held:
-        for path, entry in entries.items():
-            _hold(path, entry, held)
+        for path in entries:
+            held.enter_context(lock.hold(Path(path)))  # nobody trains what is being removed
         for path in entries:
             _remove(path)
     count = f"{len(entries)} director{'ies' if len(entries) > 1 else 'y'}"
@@ -62,14 +63,6 @@ def _confirmed(count: int) -> bool:
         return typer.confirm(f"remove {'it' if count == 1 else f'these {count}'} for good?")
     except typer.Abort:
         raise UsageError("nobody is there to ask; nothing was removed. Add --yes.") from None
-
-
-def _hold(path: str, entry: Entry, held: ExitStack) -> None:
-    """Keep a run from being trained while it is removed; refuse one that is."""
-    from nnctl.runs import lock  # noqa: PLC0415
-
-    if entry.kind != "check":
-        held.enter_context(lock.hold(Path(path)))
 
 
 def _remove(path: str) -> None:

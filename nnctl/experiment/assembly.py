@@ -258,8 +258,8 @@ class Experiment:
         """The number of BLAS threads that this network gets."""
         return blas_threads(self.layout, self.batch_rows)
 
-    def learner(self) -> Learner:
-        """Return a fresh network with all that changes it."""
+    def learner(self, replicas: int | None = None) -> Learner:
+        """Return a fresh network with all that changes it; by default with as many replicas as suit this machine."""
         spec = self.spec
         with np.errstate(over="ignore"):  # weights beyond the dtype are infinite, which the first step tells
             network = Network(self.layout, dtype=spec.training.dtype, seed=spec.seed)
@@ -269,7 +269,7 @@ class Experiment:
             spec.optimizer,
             regularizers=spec.regularizers,
             clip=spec.clip,
-            team=Team(network, replicas_for(self.layout, self.batch_rows)),
+            team=Team(network, replicas or replicas_for(self.layout, self.batch_rows)),
             micro_rows=self.batch_rows if spec.training.accumulate > 1 else None,
         )
 

@@ -12,6 +12,7 @@ from nnctl.core.arrays import Array
 from nnctl.core.errors import DataError
 from nnctl.data.batches import Batches
 from nnctl.nn.network import Network
+from nnctl.runs.checkpoint import Damaged
 from nnctl.runs.store import Run
 from nnctl.train.evaluate import Mean
 from nnctl.train.loop import Progress, Snapshot
@@ -24,7 +25,10 @@ _PLAIN = ("epoch", "batch", "norm_sum", "norm_max", "norm_median", "norm_jump", 
 
 
 def save_training(run: Run, learner: Learner, batches: Batches, progress: Progress) -> None:
-    """Write ``checkpoints/last``: weights, optimizer memory, the best weights so far, and the epoch under way."""
+    """Write ``checkpoints/last``: weights, optimizer memory, the best weights so far, and the epoch under way.
+
+    The one that stood there is kept as ``checkpoints/previous``.
+    """
     tensors: dict[str, Array] = dict(learner.network.tensors())
     tensors |= {f"optimizer/{name}": array for name, array in learner.slots.arrays().items()}
     if progress.best is not None:
@@ -33,12 +37,15 @@ def save_training(run: Run, learner: Learner, batches: Batches, progress: Progre
         tensors["epoch/outputs"] = progress.outputs[: batches.bounds[progress.batch - 1][1]]
     state = {
         "step": learner.step,
+        "rows": batches.rows,
         **{name: getattr(progress, name) for name in _PLAIN},
         "said": vars(progress.said),
         "patience_best": progress.patience.best,
         "patience_waited": progress.patience.waited,
         "best_epoch": None if progress.best is None else progress.best.epoch,
     }
+    if run.has_tensors("last"):
+        run.keep_tensors("last", as_name="previous")
     run.save_tensors("last", tensors, {"progress": json.dumps(state)})
 
 
@@ -50,18 +57,34 @@ def save_best(run: Run, network: Network, best: Snapshot) -> None:
     run.save_tensors("best", tensors, {"epoch": str(best.epoch)})
 
 
-def restore_training(run: Run, learner: Learner, batches: Batches, progress: Progress) -> None:
-    """Bring a fresh learner and progress to where ``checkpoints/last`` stands.
+def restore_training(run: Run, learner: Learner, batches: Batches, progress: Progress) -> str:
+    """Bring a fresh learner and progress to where ``checkpoints/last`` stands; return what a person should be told.
+
+    Where it is damaged, the one before it is used and takes its place; where there is none, nothing is changed.
 
     Raises
     ------
     DataError
-        Where the checkpoint is damaged or belongs to another network.
+        Where the checkpoint cannot be read or belongs to another network.
     """
-    tensors, metadata = run.load_tensors("last")
+    try:
+        tensors, metadata = run.load_tensors("last")
+        said = ""
+    except Damaged as error:
+        try:
+            tensors, metadata = run.load_tensors("previous")
+        except DataError:
+            return f"{error} There is no other to go on from: the run begins again."
+        run.keep_tensors("previous", as_name="last")
+        said = f"{error} The one before it is used."
     state = json.loads(metadata["progress"])
     load_weights(learner.network, tensors, run.name)
     learner.slots.restore({name[10:]: array for name, array in tensors.items() if name.startswith("optimizer/")})
+    if state["batch"] and state.get("rows", batches.rows) != batches.rows:
+        raise DataError(
+            f"{run.path}: it stopped within an epoch of batches of {state['rows']} rows, and resolved.yaml says "
+            f"{batches.rows} now. Put back what it said, or train anew."
+        )
     learner.step = state["step"]
     for name in _PLAIN:
         setattr(progress, name, state.get(name, getattr(progress, name)))  # an older run did not know the newest ones
@@ -71,6 +94,7 @@ def restore_training(run: Run, learner: Learner, batches: Batches, progress: Pro
         progress.best = Snapshot(state["best_epoch"], tensors["best/theta"].copy(), tensors["best/state"].copy())
     if progress.batch and not progress.said.count:
         progress.outputs[: batches.bounds[progress.batch - 1][1]] = tensors["epoch/outputs"]
+    return said
 
 
 def load_weights(network: Network, tensors: Mapping[str, Array], source: str) -> None:

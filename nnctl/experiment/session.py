@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from hashlib import blake2b
 from pathlib import Path
 from time import monotonic
@@ -14,6 +14,7 @@ import numpy as np
 from nnctl.core.errors import DataError, Diverged, Interrupted, NnctlError, UsageError
 from nnctl.data.dataset import Prepared
 from nnctl.data.image_files import ScaledImages
+from nnctl.experiment import comparability
 from nnctl.experiment.assembly import Experiment, set_blas_threads
 from nnctl.experiment.saving import restore_training, save_best, save_training
 from nnctl.runs.environment import environment
@@ -36,14 +37,20 @@ class Session:
     Parameters
     ----------
     experiment : Experiment
-    run : callable
-        Returns the run directory, a fresh one or one to go on with. It is called last, so that what cannot be trained
-        leaves no directory behind.
-    threads : int, optional
-        Of BLAS; by default those that the experiment's rule gives on this machine.
+    threads, replicas : int, optional
+        Of BLAS, and of the network; by default those that the experiment's rules give on this machine.
+
+    Attributes
+    ----------
+    run : Run
+        Its directory, held from the moment it is made until the training ends.
+    warnings : list of str
+        What a person should know before the training goes on.
     """
 
-    def __init__(self, experiment: Experiment, run: Callable[[], Run], threads: int | None = None) -> None:
+    run: Run
+
+    def __init__(self, experiment: Experiment, threads: int | None = None, replicas: int | None = None) -> None:
         self.experiment = experiment
         self.threads = threads or experiment.threads
         set_blas_threads(self.threads)
@@ -52,7 +59,7 @@ class Session:
         self.validation = None if validation is None else experiment.examples(validation)
         self.batches = experiment.batches(self.train)
         self.plan = experiment.plan(self.batches)
-        self.learner = experiment.learner()
+        self.learner = experiment.learner(replicas)
         self.progress = experiment.progress(self.batches)
         self.health = Health.of(self.learner)
         self.training = Training(
@@ -66,41 +73,59 @@ class Session:
             Probe(self.learner, self.train),
         )
         self.summary: dict[str, Any] = {}
+        self.warnings: list[str] = []
         self._saved_at = monotonic()
-        self.run = run()
+        self._held = ExitStack()
 
     @classmethod
-    def start(cls, experiment: Experiment, root: Path) -> Session:
+    def start(
+        cls, experiment: Experiment, root: Path, threads: int | None = None, replicas: int | None = None
+    ) -> Session:
         """Make a run directory for an experiment and write down what it is."""
-        session = cls(experiment, lambda: Run.create(root, experiment.spec.name))
-        run = session.run
-        run.write_text("spec.yaml", experiment.loaded.text)
-        resolved = experiment.resolved()
-        run.write_text("resolved.yaml", resolved_text(resolved))
-        run.write_text("preprocessing.json", experiment.data.preprocessing.to_json())
-        run.set_status("running", environment=session._environment(), spec=resolved_data(resolved))
+        session = cls(
+            experiment, threads, replicas
+        )  # before the directory, so that what cannot be trained leaves none behind
+        with ExitStack() as held:
+            run = session.run = Run.create(root, experiment.spec.name)
+            held.enter_context(run.lock())
+            resolved = experiment.resolved()
+            run.write_text("spec.yaml", experiment.loaded.text)
+            run.write_text("resolved.yaml", resolved_text(resolved))
+            run.write_text("preprocessing.json", experiment.data.preprocessing.to_json())
+            run.begin(experiment.spec.name, environment=session._environment(), spec=resolved_data(resolved))
+            session._held = held.pop_all()
         return session
 
     @classmethod
-    def resume(cls, run: Run) -> Session:
+    def resume(cls, run: Run, *, strict: bool = False) -> Session:
         """Take up a run that was interrupted or killed, at its last checkpoint or, without one, at its start.
+
+        Parameters
+        ----------
+        run : Run
+        strict : bool
+            Refuse where the bits may come out as others than those of the run that was never stopped; else such
+            differences are in `warnings`, and in run.json.
 
         Raises
         ------
         UsageError
-            Where the run has ended in another way.
+            Where the run has ended in another way, or another process has it, or, if strict, where something differs.
         DataError
             Where its data are no longer those it began with.
         """
-        status = run.status
-        if status in {"done", "diverged"}:
-            advice = "It would diverge again: change the spec and train anew." if status == "diverged" else ""
-            raise UsageError(f"{run.path} is {status}; there is nothing to resume. {advice}".rstrip())
-        began = run.record.get("environment", {})
-        threads = began.get("blas_threads")  # the bits depend on it, so the run keeps its own number
-        session = cls(Experiment(load_spec(run.path / "resolved.yaml")), lambda: run, threads)
-        if began.get("data_hash") not in (None, data_hash(session.experiment.data)):
-            raise DataError(f"{run.path}: the data have changed since the run began. Restore them, or train anew.")
+        with ExitStack() as held:
+            held.enter_context(run.lock())
+            _refuse_ended(run)
+            began = run.record.get("environment", {})
+            # The bits depend on threads and replicas, so the run keeps its own numbers.
+            experiment = Experiment(load_spec(run.path / "resolved.yaml"))
+            session = cls(experiment, began.get("blas_threads"), began.get("replicas"))
+            session.run = run
+            if began.get("data_hash") not in (None, data_hash(experiment.data)):
+                raise DataError(f"{run.path}: the data have changed since the run began. Restore them, or train anew.")
+            session._take_up(strict=strict)
+            session._held = held.pop_all()
         return session
 
     # ------------------------------------------------------------------ training
@@ -122,9 +147,7 @@ class Session:
         DiskError
             If a file cannot be written.
         """
-        with self.run.lock():
-            self.run.clean()
-            self._take_up()
+        with self._held:
             try:
                 yield from self._fit(signal)
                 self._finish()
@@ -143,15 +166,27 @@ class Session:
             finally:
                 self.learner.team.close()
 
-    def _take_up(self) -> None:
-        last = self.run.path / "checkpoints" / "last.safetensors"
-        if last.exists():
-            restore_training(self.run, self.learner, self.batches, self.progress)
-        self.run.records.truncate_after(self.progress.epoch)
-        self.run.samples.truncate_after(self.learner.step, by="step")
-        for record in self.run.samples.read():
+    def _take_up(self, *, strict: bool) -> None:
+        run = self.run
+        differing = comparability.differences(run.record, self._environment(), self.experiment.resolved())
+        if differing and strict:
+            raise UsageError(
+                f"{run.path}: what its bits depend on differs: {'; '.join(differing)}. Go on where it began, or leave "
+                f"--strict out."
+            )
+        self.warnings += [f"the bits may differ from those of the run never stopped: {each}" for each in differing]
+        run.clean()
+        if run.has_tensors("last"):
+            said = restore_training(run, self.learner, self.batches, self.progress)
+            self.warnings += [said] if said else []
+        run.records.truncate_after(self.progress.epoch)
+        if [record["epoch"] for record in run.records.read()] != [*range(1, self.progress.epoch + 1)]:
+            self.warnings.append(f"{run.records.path}: does not hold each of the {self.progress.epoch} epochs once.")
+        run.samples.truncate_after(self.learner.step, by="step")
+        for record in run.samples.read():
             self.health.judge(Sample.from_record(record))
-        self.run.set_status("running")
+        sitting = {"at_step": self.learner.step, "differing": differing}
+        run.set_status("running", resumed=[*run.record.get("resumed", []), sitting])
 
     def _fit(self, signal: Callable[[], int | None]) -> Iterator[Epoch]:
         def pause_due() -> bool:
@@ -201,11 +236,11 @@ class Session:
             self.run.set_status("failed", error=said)
 
     def _save(self) -> None:
+        self.run.records.sync()  # before the checkpoint, which counts on them
+        self.run.samples.sync()
         save_training(self.run, self.learner, self.batches, self.progress)
         if self.progress.best is not None:
             save_best(self.run, self.learner.network, self.progress.best)
-        self.run.records.sync()
-        self.run.samples.sync()
         self._saved_at = monotonic()
 
     # ------------------------------------------------------------------ the end
@@ -218,7 +253,8 @@ class Session:
             best.restore(network)
         judge, data = self.experiment.judge, self.experiment.data
         test = None if data.test is None else self.experiment.examples(data.test)
-        parts = {"train": self.train, "validation": self.validation, "test": test}
+        train = self.experiment.examples(data.train.of_source) if data.train.made else self.train
+        parts = {"train": train, "validation": self.validation, "test": test}
         self.summary = {
             "reason": self.progress.reason,
             "epochs": self.progress.epoch,
@@ -240,10 +276,18 @@ class Session:
             **environment(),
             "blas_threads": self.threads,
             "replicas": self.learner.team.size,
+            "batch_size": experiment.batch_rows,
             "seed": experiment.spec.seed,
             "spec_hash": blake2b(resolved_text(experiment.spec).encode(), digest_size=16).hexdigest(),
             "data_hash": data_hash(experiment.data),
         }
+
+
+def _refuse_ended(run: Run) -> None:
+    status = run.status
+    if status in {"done", "diverged"}:
+        advice = "It would diverge again: change the spec and train anew." if status == "diverged" else ""
+        raise UsageError(f"{run.path} is {status}; there is nothing to resume. {advice}".rstrip())
 
 
 def train_spec(spec: str | Path | LoadedSpec, runs_dir: str | Path = "runs") -> Session:

@@ -16,7 +16,7 @@ from typing import Any
 
 from nnctl.core.errors import DiskError
 
-__all__ = ["disk_errors", "leftovers", "replace", "strict_json", "sync"]
+__all__ = ["disk_errors", "leftovers", "link", "replace", "strict_json", "sync"]
 
 _ELSEWHERE = "or choose another place with --runs-dir."
 _ADVICE = {
@@ -49,7 +49,7 @@ def replace(path: Path, content: bytes) -> None:
     DiskError
         If it cannot be written; what stood there before still does.
     """
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    temporary = _beside(path)
     with disk_errors(path):
         try:
             with temporary.open("wb") as file:
@@ -61,6 +61,24 @@ def replace(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
         sync(path.parent)
+
+
+def link(path: Path, name: Path) -> None:
+    """Let a second name in the same directory stand for a file, in place of what it stood for."""
+    temporary = _beside(name)
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(path, temporary)
+    except OSError:  # a file system without links
+        replace(name, path.read_bytes())
+        return
+    temporary.replace(name)
+    temporary.unlink(missing_ok=True)  # where both names stood for this file already, nothing was renamed
+    sync(name.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp-{os.getpid()}")
 
 
 def sync(path: Path) -> None:

@@ -7,25 +7,27 @@ check.json     status, verdict, findings, and every figure that was measured
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from nnctl.core.finding import Report
 from nnctl.runs.environment import environment
-from nnctl.runs.folder import Folder, iso, make_folder
+from nnctl.runs.folder import FORMAT, Folder, iso, make_folder
+from nnctl.runs.lock import hold
 
 __all__ = ["CheckFolder"]
-
-FORMAT = 1
 
 
 class CheckFolder(Folder):
     """What one call of a check leaves behind."""
 
     @classmethod
-    def create(cls, root: Path, name: str, check: str, now: datetime | None = None) -> Self:
-        """Make the directory of a check, whose status is "running".
+    @contextmanager
+    def create(cls, root: Path, name: str, check: str, now: datetime | None = None) -> Iterator[Self]:
+        """Make the directory of a check, whose status is "running", and hold it while it is entered.
 
         Parameters
         ----------
@@ -44,10 +46,11 @@ class CheckFolder(Folder):
         """
         now = now or datetime.now(UTC)
         folder = cls(make_folder(root, f"{name}-{check}" if name else check, now))
-        folder.write_json(
-            "check.json", {"format": FORMAT, "check": check, "name": name, "status": "running", "created": iso(now)}
-        )
-        return folder
+        with hold(folder.path):
+            folder.write_json(
+                "check.json", {"format": FORMAT, "check": check, "name": name, "status": "running", "created": iso(now)}
+            )
+            yield folder
 
     def finish(self, report: Report, **more: Any) -> None:
         """Write down what the check found."""

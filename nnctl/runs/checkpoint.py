@@ -16,9 +16,13 @@ import numpy as np
 from nnctl.core.arrays import Array
 from nnctl.core.errors import DataError
 
-__all__ = ["decode", "encode"]
+__all__ = ["Damaged", "decode", "encode"]
 
 _HASH = "blake2b"
+
+
+class Damaged(DataError):  # noqa: N818 - a state of the file
+    """A checkpoint that is not what was written."""
 
 
 def encode(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
@@ -35,8 +39,10 @@ def decode(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
 
     Raises
     ------
+    Damaged
+        If it is cut short, or not what was written.
     DataError
-        If the file cannot be read, is cut short, or is not what was written.
+        If it cannot be read.
     """
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - 3 ms that not every command needs
 
@@ -47,13 +53,10 @@ def decode(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from None
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: is damaged: {error}. {_ADVICE}") from None
+        raise Damaged(f"{path}: is damaged: {error}.") from None
     if metadata.pop(_HASH, None) != _digest(tensors, metadata):
-        raise DataError(f"{path}: is damaged: its content does not match its hash. {_ADVICE}")
+        raise Damaged(f"{path}: is damaged: its content does not match its hash.")
     return tensors, metadata
-
-
-_ADVICE = "Use the run's other checkpoint, or train again."
 
 
 def _digest(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import nnctl
 from nnctl.core.machine import cores
 
-__all__ = ["environment"]
+__all__ = ["blas_threads_in_use", "environment"]
 
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -39,6 +39,13 @@ def environment() -> dict[str, Any]:
         ),
         "git": _git(Path.cwd()),
     }
+
+
+def blas_threads_in_use() -> set[int]:
+    """Return how many threads the BLAS libraries of this process use now."""
+    from threadpoolctl import threadpool_info  # noqa: PLC0415 - 18 ms, spent already where a network trains
+
+    return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
 
 
 def _blas() -> str:

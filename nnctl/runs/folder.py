@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,10 @@ from typing import Any
 from nnctl.core.errors import DataError, DiskError, UsageError
 from nnctl.runs import atomic
 
-__all__ = ["Folder", "iso", "make_folder"]
+__all__ = ["FORMAT", "Folder", "is_newer", "iso", "make_folder", "named_like_ours", "unreadable"]
+
+FORMAT = 1
+"""The version of the layout of runs and checks."""
 
 _LONGEST_NAME = 80
 
@@ -30,6 +34,7 @@ class Folder:
         if path.parent != self.path:  # a run directory that was removed is not made again
             with atomic.disk_errors(path):
                 path.parent.mkdir(exist_ok=True)
+                atomic.sync(self.path)
         atomic.replace(path, content)
 
     def write_text(self, name: str, text: str) -> None:
@@ -55,6 +60,25 @@ class Folder:
             raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
         except ValueError as error:
             raise DataError(f"{path}: is damaged: it is not JSON ({error}).") from None
+
+
+def is_newer(record: Mapping[str, Any]) -> bool:
+    """Whether a newer nnctl wrote a run.json or check.json."""
+    found = record.get("format")
+    return isinstance(found, int) and found > FORMAT
+
+
+def unreadable(record: Mapping[str, Any]) -> str:
+    """Return why a run.json or check.json of such a format cannot be read by this nnctl; "" where it can."""
+    found = record.get("format")
+    if is_newer(record):
+        return f"was written by a newer nnctl: it has format {found}, and this one reads {FORMAT}. Update nnctl"
+    return "" if type(found) is int and found == FORMAT else f"is damaged: it has format {found!r}"
+
+
+def named_like_ours(name: str) -> bool:
+    """Whether a directory has a name such as `make_folder` gives."""
+    return re.search(r"-\d{8}-\d{6}-[0-9a-f]{4}$", name) is not None
 
 
 def make_folder(root: Path, name: str, now: datetime) -> Path:

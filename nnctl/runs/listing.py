@@ -18,7 +18,8 @@ from typing import Any, Literal, get_args
 from nnctl.core.errors import UsageError
 from nnctl.core.hints import did_you_mean
 from nnctl.runs import lock
-from nnctl.runs.store import FORMAT, Status
+from nnctl.runs.folder import is_newer, named_like_ours, unreadable
+from nnctl.runs.store import Status
 
 __all__ = ["Entry", "Kind", "entries_in", "entry_of", "given", "read"]
 
@@ -40,10 +41,11 @@ class Entry:
     name : str
         What it is called, below the folder that was listed; printable.
     kind : {"run", "check", "broken", "foreign"}
-        Broken: it has a run.json or check.json that nnctl did not write. Foreign: it has neither.
+        Broken: it has a run.json or check.json that nnctl did not write, or none of them yet. Foreign: it is nothing
+        of nnctl's.
     status : str
-        As written in it; "killed" for a run that says it is running while no process holds it; the kind for what is
-        broken or foreign.
+        As written in it; "killed" for what says it is running while no process holds it; for what is broken "broken",
+        "newer" where a newer nnctl wrote it, "starting" where a process is making it; "foreign" for what is foreign.
     record : mapping
         What its run.json or check.json holds; empty for what is broken or foreign.
     reason : str
@@ -108,12 +110,22 @@ def read(path: str, name: str | None = None) -> Entry:
             return Entry(path, name, "broken", "broken", {}, f"{file} is not JSON")
         wrong = _wrong(record)
         if wrong:
-            return Entry(path, name, "broken", "broken", {}, f"{file} {wrong}")
+            status = "newer" if isinstance(record, dict) and is_newer(record) else "broken"
+            return Entry(path, name, "broken", status, {}, f"{file} {wrong}")
         status = record["status"]
-        if kind == "run" and status == "running" and not lock.is_held(Path(path)):
+        if status == "running" and not lock.is_held(Path(path)):
             status = "killed"
         return Entry(path, name, kind, status, record)  # type: ignore[arg-type]  # mypy widens the tuple's literals
-    return Entry(path, name, "foreign", "foreign", {}, "has no run.json")
+    return _without_record(path, name)
+
+
+def _without_record(path: str, name: str) -> Entry:
+    """Return the entry of a directory that has neither file: what nnctl makes is locked before it has one."""
+    if not (named_like_ours(path.rstrip("/")) and os.path.lexists(f"{path}/.lock")):
+        return Entry(path, name, "foreign", "foreign", {}, "has no run.json")
+    if lock.is_held(Path(path)):
+        return Entry(path, name, "broken", "starting", {}, "a process is about to start it")
+    return Entry(path, name, "broken", "broken", {}, "was killed before it began: nothing of it can be used")
 
 
 def entries_in(folder: str) -> list[Entry]:
@@ -221,8 +233,8 @@ def _walk(folder: str, above: str, depth: int) -> Iterator[Entry]:
 def _wrong(record: Any) -> str:
     if not isinstance(record, dict):
         return "is not a mapping of keys to values"
-    if record.get("format") != FORMAT:
-        return f"has format {record.get('format')!r}, and this nnctl reads {FORMAT}"
+    if unreadable(record):
+        return unreadable(record)
     if not isinstance(record.get("status"), str) or record["status"] not in _STATUSES:
         return f"has the status {record.get('status')!r}, which nnctl did not write"
     for key in ("environment", "summary", "spec"):

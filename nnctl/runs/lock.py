@@ -1,4 +1,4 @@
-"""The lock of a run: a file held by the process that trains it, and let go however that process ends."""
+"""The lock of a run or a check: a file held by the process at work there, and let go however that process ends."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _TRIES, _PAUSE = 5, 0.01
 
 
 @contextmanager
-def hold(run: Path) -> Iterator[None]:
-    """Hold the lock of a run directory.
+def hold(directory: Path) -> Iterator[None]:
+    """Hold the lock of the directory of a run or a check.
 
     Raises
     ------
@@ -29,14 +29,14 @@ def hold(run: Path) -> Iterator[None]:
     DiskError
         If the file cannot be made.
     """
-    path = run / ".lock"
+    path = directory / ".lock"
     with atomic.disk_errors(path):
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         with atomic.disk_errors(path):
             if not _taken(file):
                 pid = os.read(file, 20).decode() or "unknown"
-                raise UsageError(f"{run} is being trained by process {pid}. Wait for it, or stop it.")
+                raise UsageError(f"{directory} is in use by process {pid}. Wait for it, or stop it.")
             os.ftruncate(file, 0)
             os.pwrite(file, str(os.getpid()).encode(), 0)
         yield
@@ -44,10 +44,10 @@ def hold(run: Path) -> Iterator[None]:
         os.close(file)
 
 
-def is_held(run: Path) -> bool:
+def is_held(directory: Path) -> bool:
     """Whether a process holds the lock; nothing is written, so that a folder may be read-only."""
     try:
-        file = os.open(run / ".lock", os.O_RDONLY)
+        file = os.open(directory / ".lock", os.O_RDONLY)
     except OSError:
         return False
     try:

@@ -22,16 +22,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from nnctl.core.errors import DataError, UsageError
 from nnctl.core.hints import did_you_mean
 from nnctl.runs import atomic, lock
-from nnctl.runs.folder import Folder, iso, make_folder
+from nnctl.runs.folder import FORMAT, Folder, iso, make_folder, unreadable
 from nnctl.runs.records import Records
 
 if TYPE_CHECKING:
     from nnctl.core.arrays import Array
 
-__all__ = ["FORMAT", "Run", "Status", "find", "runs_in"]
-
-FORMAT = 1
-"""The version of the layout; a run of a later one is refused."""
+__all__ = ["Run", "Status", "find", "runs_in"]
 
 Status = Literal["running", "done", "interrupted", "diverged", "failed"]
 
@@ -41,7 +38,7 @@ class Run(Folder):
 
     @classmethod
     def create(cls, root: Path, name: str, now: datetime | None = None) -> Self:
-        """Make the directory of a new run, whose status is "running".
+        """Make the directory of a new run; it is one from `begin` on.
 
         Parameters
         ----------
@@ -59,12 +56,15 @@ class Run(Folder):
         DiskError
             If the directory cannot be made.
         """
-        now = now or datetime.now(UTC)
-        run = cls(make_folder(root, name, now))
+        run = cls(make_folder(root, name, now or datetime.now(UTC)))
         with atomic.disk_errors(run.path):
             (run.path / "checkpoints").mkdir()
-        run.write_json("run.json", {"format": FORMAT, "name": name, "status": "running", "created": iso(now)})
         return run
+
+    def begin(self, name: str, now: datetime | None = None, **fields: Any) -> None:
+        """Write the first run.json, after all that a run can be resumed from; its status is "running"."""
+        created = iso(now or datetime.now(UTC))
+        self.write_json("run.json", {"format": FORMAT, "name": name, "status": "running", "created": created, **fields})
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -80,9 +80,9 @@ class Run(Folder):
         run = cls(path)
         if not (path / "run.json").is_file():
             raise UsageError(f"{path} is not the directory of a run: it has no run.json.")
-        found = run.record.get("format")
-        if found != FORMAT:
-            raise DataError(f"{path / 'run.json'}: has format {found!r}, and this nnctl reads {FORMAT}. Update nnctl.")
+        wrong = unreadable(run.record)
+        if wrong:
+            raise DataError(f"{path / 'run.json'}: {wrong}.")
         mappings = (run.record.get(key, {}) for key in ("environment", "summary"))
         if run.record.get("status") not in get_args(Status) or not all(isinstance(m, dict) for m in mappings):
             raise DataError(f"{path / 'run.json'}: is damaged: status, environment or summary is not what nnctl wrote.")
@@ -133,17 +133,32 @@ class Run(Folder):
 
         self.write_bytes(f"checkpoints/{name}.safetensors", checkpoint.encode(tensors, metadata))
 
+    def has_tensors(self, name: str) -> bool:
+        """Whether there is a ``checkpoints/<name>.safetensors``."""
+        return self._checkpoint(name).exists()
+
+    def keep_tensors(self, name: str, as_name: str) -> None:
+        """Give a checkpoint a second name, atomically; a later one of the first name leaves it as it is."""
+        path, other = self._checkpoint(name), self._checkpoint(as_name)
+        with atomic.disk_errors(other):
+            atomic.link(path, other)
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.path / "checkpoints" / f"{name}.safetensors"
+
     def load_tensors(self, name: str) -> tuple[dict[str, Array], dict[str, str]]:
         """Return the tensors and the metadata of ``checkpoints/<name>.safetensors``.
 
         Raises
         ------
+        Damaged
+            If it is cut short, or not what was written.
         DataError
-            If it is missing, cut short, or not what was written.
+            If it is missing, or cannot be read.
         """
         from nnctl.runs import checkpoint  # noqa: PLC0415 - as above
 
-        path = self.path / "checkpoints" / f"{name}.safetensors"
+        path = self._checkpoint(name)
         if not path.exists():
             known = sorted(p.stem for p in path.parent.glob("*.safetensors") if not p.name.startswith("."))
             raise DataError(f"{path}: does not exist. Checkpoints of this run: {', '.join(known) or 'none'}.")

@@ -58,7 +58,7 @@ def test_a_run_that_trains_is_left_alone_and_so_are_those_named_with_it(here, nn
     with lock.hold(run):
         answer = nnctl("rm", "b", "a", "--yes")
     assert answer.code == 2
-    assert "is being trained by process" in answer.err
+    assert "is in use by process" in answer.err
     assert run.exists()
     assert other.exists()
 

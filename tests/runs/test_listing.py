@@ -40,7 +40,7 @@ def test_each_kind_of_directory_is_told_apart(tmp_path):
         (b"\xff\xfe", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
         (b"[]", "is not a mapping"),
-        (b'{"format": 2, "status": "done"}', "has format 2"),
+        (b'{"format": 2, "status": "done"}', "has format 2, and this one reads 1. Update nnctl"),
         (b'{"format": 1, "status": "sleeping"}', "has the status 'sleeping'"),
         (b'{"format": 1, "status": []}', "has the status []"),
         (b'{"format": 1, "status": "done", "summary": 3}', "summary is not what nnctl wrote"),

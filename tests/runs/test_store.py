@@ -31,7 +31,9 @@ TENSORS = {
 
 @pytest.fixture
 def run(tmp_path):
-    return Run.create(tmp_path / "runs", "toy", NOW)
+    run = Run.create(tmp_path / "runs", "toy", NOW)
+    run.begin("toy", NOW)
+    return run
 
 
 def start(program, *arguments):
@@ -83,7 +85,8 @@ def test_sixteen_creations_at_once_give_sixteen_directories(tmp_path, monkeypatc
 
     def create():
         gate.wait()
-        made.append(Run.create(tmp_path, "toy", NOW).path)
+        made.append(run := Run.create(tmp_path, "toy", NOW))
+        run.begin("toy")
 
     threads = [threading.Thread(target=create) for _ in range(16)]
     for thread in threads:
@@ -91,7 +94,7 @@ def test_sixteen_creations_at_once_give_sixteen_directories(tmp_path, monkeypatc
     for thread in threads:
         thread.join()
     assert len(set(made)) == 16
-    assert runs_in(tmp_path) == sorted(made)
+    assert runs_in(tmp_path) == sorted(run.path for run in made)
 
 
 def test_files_are_read_back(run):
@@ -119,7 +122,7 @@ def test_a_status_is_written_with_its_fields_and_times(run):
 
 def test_a_run_of_a_later_format_is_refused(run):
     run.write_json("run.json", {"format": 2})
-    with pytest.raises(DataError, match=r"has format 2, and this nnctl reads 1\. Update nnctl\."):
+    with pytest.raises(DataError, match=r"newer nnctl: it has format 2, and this one reads 1\. Update nnctl\."):
         Run.open(run.path)
 
 
@@ -334,7 +337,7 @@ HOLDER = """
 def test_a_run_is_locked_against_a_second_process_and_free_when_the_first_is_killed(run):
     holder = start(HOLDER, run.path)
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(UsageError, match=f"is being trained by process {holder.pid}"), run.lock():
+    with pytest.raises(UsageError, match=f"is in use by process {holder.pid}"), run.lock():
         pass
     holder.kill()
     holder.communicate()
