@@ -84,7 +84,17 @@ def prepare(
         large = _large(y[rows["train"]]) if isinstance(target_scaling, NoScaling) else None
         notes += (large,) if large else ()
     preprocessing = Preprocessing(
-        task, table.features, x.shape[1:], encoder, affine, table.target, classes, y_affine, table.tokens, text
+        task,
+        table.features,
+        x.shape[1:],
+        encoder,
+        affine,
+        table.target,
+        classes,
+        y_affine,
+        table.tokens,
+        text,
+        audio=None if table.recordings is None else table.recordings.encoder,
     )
 
     def part(chosen: Array) -> Split:

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from nnctl.core.arrays import Array, Shape
 from nnctl.core.errors import DataError
+from nnctl.data.audio import AudioEncoder
 from nnctl.data.columns import ColumnEncoder
 from nnctl.data.finite import refuse_unusable
 from nnctl.data.scaling import Affine
@@ -50,6 +51,8 @@ class Preprocessing:
         What the inputs stand for, where they are tokens and no quantities.
     text : TextEncoder or None
         What makes tokens of texts, where the inputs were texts.
+    audio : AudioEncoder or None
+        What makes features of recordings, where the inputs were recordings.
     """
 
     task: Task
@@ -62,6 +65,7 @@ class Preprocessing:
     target_scaling: Affine | None
     tokens: tuple[str, ...] | None = None
     text: TextEncoder | None = None
+    audio: AudioEncoder | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -170,6 +174,7 @@ class Preprocessing:
             "target_scaling": None if self.target_scaling is None else self.target_scaling.to_plain(),
             "tokens": self.tokens,
             "text": None if self.text is None else self.text.to_plain(),
+            "audio": None if self.audio is None else self.audio.to_plain(),
         }
         return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=1)
 
@@ -195,6 +200,7 @@ class Preprocessing:
                 target_scaling=None if plain["target_scaling"] is None else Affine.from_plain(plain["target_scaling"]),
                 tokens=tuple(plain["tokens"]) if plain.get("tokens") else None,
                 text=TextEncoder.from_plain(plain["text"]) if plain.get("text") else None,
+                audio=AudioEncoder.from_plain(plain["audio"]) if plain.get("audio") else None,
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"the run's preprocessing cannot be read: {type(error).__name__}: {error}.") from error

@@ -14,6 +14,7 @@ from nnctl.data.image_files import SUFFIXES as IMAGES
 from nnctl.data.pictures import picture_shape
 from nnctl.data.preprocessing import Preprocessing
 from nnctl.data.sources import Source
+from nnctl.data.sources.audio import Audio
 from nnctl.data.sources.card import FromCard
 from nnctl.data.sources.delimited import Csv, Tsv
 from nnctl.data.sources.frames import FrameFile, targets_of
@@ -43,7 +44,8 @@ def read_input(path: str, preprocessing: Preprocessing, source: Source | None = 
     Parameters
     ----------
     path : str
-        A .csv, .tsv, .parquet, .npz, .npy or idx file; an image, or a folder of images. For a network that reads texts
+        A .csv, .tsv, .parquet, .npz, .npy or idx file; an image, or a folder of images. For a network that hears
+        recordings a wav file, a folder or a CSV of them. For a network that reads texts
         a .csv, .tsv, .jsonl or .parquet file, or any other with a text a line; for a language model a text.
     preprocessing : Preprocessing
         The run's.
@@ -60,6 +62,9 @@ def read_input(path: str, preprocessing: Preprocessing, source: Source | None = 
         source = source.source()
     if preprocessing.text is not None:
         return _texts(file, preprocessing, source)
+    if preprocessing.audio is not None:
+        reads = source if isinstance(source, Audio) else Audio(path="-", target=preprocessing.target)
+        return reads.of_input(file, preprocessing.audio, preprocessing.classes or ())
     suffix = file.suffix.lower()
     if file.is_dir() or suffix in IMAGES or (suffix == ".csv" and isinstance(source, Images)):
         return _images(file, preprocessing, source)

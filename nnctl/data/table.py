@@ -16,6 +16,7 @@ from nnctl.core.errors import DataError
 if TYPE_CHECKING:
     import polars as pl
 
+    from nnctl.data.audio.recordings import Recordings
     from nnctl.data.tokens import TextEncoder, Wording
 
 __all__ = ["Columns", "Encoding", "Impute", "PartName", "Table", "blocks", "counted", "rows_of", "shown_rows"]
@@ -85,6 +86,8 @@ class Table:
     sequence : bool
         Whether x (N, T, D) holds sequences of quantities, so that a feature means the same at every step, and is scaled
         alike.
+    recordings : Recordings or None
+        The sounds that the rows of x were made of.
     notes : tuple of str
         What a person should know of how the rows were read.
     """
@@ -103,6 +106,7 @@ class Table:
     tokens: tuple[str, ...] | None = None
     text: Wording | TextEncoder | None = None
     sequence: bool = False
+    recordings: Recordings | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

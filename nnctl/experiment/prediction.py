@@ -105,7 +105,7 @@ class Predictor:
         if len(table) == 0:
             raise DataError(f"{path}: there are no rows.")
         unseen = self.preprocessing.unseen(table)
-        notes = self._notes() + ((unseen,) if unseen else ())
+        notes = (*self._notes(), *table.notes, *((unseen,) if unseen else ()))
         table = self.preprocessing.tokenized(table)
         x = self.preprocessing.transform(table, self.network.dtype)
         y = None

@@ -1,6 +1,7 @@
 """Where data come from; importing this package registers every source."""
 
 from nnctl.data.sources import (
+    audio,
     bundled,
     card,
     delimited,
@@ -13,11 +14,13 @@ from nnctl.data.sources import (
     parquet,
     sequences,
     text,
+    tones,
 )
 from nnctl.data.sources.source import Source
 
 __all__ = [
     "Source",
+    "audio",
     "bundled",
     "card",
     "delimited",
@@ -30,4 +33,5 @@ __all__ = [
     "parquet",
     "sequences",
     "text",
+    "tones",
 ]

@@ -17,6 +17,8 @@ class Source(Component, family="source"):
     """Where the rows come from; the name of a data set card is a source too."""
 
     synonyms: ClassVar[Mapping[str, str]] = {
+        "audio_folder": "audio",
+        "audiofolder": "audio",
         "cancer": "breast_cancer",
         "friedman1": "friedman",
         "make_blobs": "blobs",
@@ -26,7 +28,11 @@ class Source(Component, family="source"):
         "make_swiss_roll": "swiss_roll",
         "npy": "npz",
         "numpy": "npz",
+        "recordings": "audio",
+        "sounds": "audio",
         "spiral": "spirals",
+        "wav": "audio",
+        "wavs": "audio",
     }
 
     files: ClassVar[tuple[str, ...]] = ()
