@@ -41,6 +41,7 @@ from nnctl.cli import (
     validate,
 )
 from nnctl.cli.failure import Failure
+from nnctl.cli.signals import Leaving
 from nnctl.core.errors import Interrupted, NnctlError
 
 __all__ = ["app", "main"]
@@ -130,14 +131,15 @@ def _outcome(arguments: list[str]) -> int:
     """Call a command; what it raises becomes an exit code, a message on stderr and, with --json, the document."""
     failure: Failure
     try:
-        result = app(arguments, standalone_mode=False)
+        with Leaving():
+            result = app(arguments, standalone_mode=False)
         if result != 130:  # what Typer makes of Ctrl-C, without a word
             return result if isinstance(result, int) else 0
-        failure = Failure.of(Interrupted("interrupted."))
+        failure = Failure.of(Interrupted("interrupted.", Leaving.number))
     except NnctlError as error:
         failure = Failure.of(error)
     except (KeyboardInterrupt, typer.Abort):
-        failure = Failure.of(Interrupted("interrupted."))
+        failure = Failure.of(Interrupted("interrupted.", Leaving.number))
     except MemoryError:
         message = "out of memory. Make the batch, the network or the data smaller."
         failure = Failure("MemoryError", 2, message, f"error: {message}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from nnctl.cli.signals import Leaving
 from nnctl.core.errors import CheckFailed, Interrupted, NnctlError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def conduct(
             if spec_text is not None:
                 folder.write_text("spec.yaml", spec_text)
             report = work(tell)
-        folder.finish(report)
+            folder.finish(report)
         drawn = _drawn(folder, report, pictures or {})
     if show is not None:
         show(report, screen)
@@ -109,21 +109,13 @@ def experiment_of(path: Path, overrides: list[str]) -> Experiment:
 @contextmanager
 def _noted(folder: CheckFolder, check: str) -> Iterator[None]:
     """Write into the folder how a check ended that came to no result."""
-
-    def leave(number: int, _frame: Any) -> NoReturn:
-        raise Interrupted(f"{check} interrupted; nothing was changed.", number)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except Interrupted:
+    except KeyboardInterrupt:
         folder.stop("interrupted", "a signal")
-        raise
+        raise Interrupted(f"{check} interrupted; nothing was changed.", Leaving.number) from None
     except BaseException as error:
         said = str(error) if isinstance(error, NnctlError) else f"{type(error).__name__}: {error}"
         with suppress(NnctlError):  # a disk that made it fail cannot take the note either
             folder.stop("failed", said)
         raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

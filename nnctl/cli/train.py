@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nnctl.cli.signals import Leaving, Signals
 from nnctl.core.errors import Diverged, Interrupted, NnctlError, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ def command(
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the spec's.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Train this many runs, with seed, seed + 1, ...")] = 1,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted or killed run.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --resume: refuse where the bits may come out as others.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show shapes, parameters and memory; do not train.")
     ] = False,
@@ -38,8 +42,10 @@ def command(
     if resume is not None:
         if spec is not None or seed is not None or seeds != 1 or dry_run:
             raise UsageError("--resume takes the spec and the seed from the run. Leave the other arguments out.")
-        screen.document(_resume(runs_dir, resume, screen, plot=plot))
+        screen.document(_resume(runs_dir, resume, screen, plot=plot, strict=strict))
         return
+    if strict:
+        raise UsageError("--strict compares a run with where it began, and stands beside --resume RUN only.")
     from nnctl.spec.load import load_spec  # noqa: PLC0415
 
     loaded = load_spec(*spec_and_overrides(spec, overrides))
@@ -97,13 +103,20 @@ def spec_and_overrides(spec: str | None, overrides: list[str] | None, command: s
 
 def train_to_the_end(session: Session, screen: Screen, *, plot: bool) -> dict[str, Any]:
     """Train a session to its end, show it, draw it, and return its result as plain data."""
-    from nnctl.cli.signals import Signals  # noqa: PLC0415
-
-    with Signals() as signals, screen.training(session) as show:
-        for epoch in session.epochs(signals):
-            show(epoch)
+    with Signals() as signals:
+        try:
+            with screen.training(session) as show:
+                for epoch in session.epochs(signals):
+                    show(epoch)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"interrupted at once; what was saved last holds. Go on with: nnctl train --resume {session.run.path}",
+                signals.number or Leaving.number,
+            ) from None
     result = {"run": str(session.run.path), "seed": session.experiment.spec.seed, **session.summary}
     screen.result(session)
+    if signals.number is not None:
+        raise Interrupted(f"interrupted as the training ended; {session.run.path} is done.", signals.number)
     if plot:
         from nnctl.cli.pictures import gradient_flow  # noqa: PLC0415 - Matplotlib costs 0.3 s, after the result stands
         from nnctl.cli.pictures.curves import draw_curves  # noqa: PLC0415
@@ -151,10 +164,13 @@ def _train(loaded: LoadedSpec, runs_dir: Path, screen: Screen, *, plot: bool) ->
     return train_to_the_end(Session.start(experiment, runs_dir), screen, plot=plot)
 
 
-def _resume(runs_dir: Path, name: str, screen: Screen, *, plot: bool) -> dict[str, Any]:
+def _resume(runs_dir: Path, name: str, screen: Screen, *, plot: bool, strict: bool) -> dict[str, Any]:
+    from nnctl.cli.words import printable  # noqa: PLC0415
     from nnctl.experiment.session import Session  # noqa: PLC0415
     from nnctl.runs.store import find  # noqa: PLC0415
 
-    session = Session.resume(find(runs_dir, name))
+    session = Session.resume(find(runs_dir, name), strict=strict)
     screen.head(session.experiment)
-    return train_to_the_end(session, screen, plot=plot)
+    for warning in session.warnings:
+        typer.echo(f"warning: {printable(warning)}", err=True)
+    return {**train_to_the_end(session, screen, plot=plot), "warnings": session.warnings}

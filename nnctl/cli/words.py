@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nnctl.core.errors import DiskError
 
-__all__ = ["cell", "duration", "number", "size", "write_file"]
+__all__ = ["cell", "duration", "number", "printable", "size", "write_file"]
 
 
 def number(value: float) -> str:
@@ -45,6 +45,11 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal would obey."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def write_file(path: Path, text: str) -> None:

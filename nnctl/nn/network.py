@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -78,8 +79,12 @@ class Network:
         while len(self._inference) < workers:
             self._inference.append(self.replica())
 
+        left = Event()  # by the first worker, whom a signal may have called away
+
         def work(rank: int) -> None:
             for start in starts[rank::workers]:
+                if left.is_set():
+                    return
                 rows = slice(start, start + size)
                 shown = None if mask is None else mask[rows]
                 out[rows] = self._inference[rank].forward(x[rows], training=False, mask=shown)
@@ -89,7 +94,11 @@ class Network:
             return out
         with ThreadPoolExecutor(workers - 1, thread_name_prefix="reader") as pool:
             others = [pool.submit(copy_context().run, work, rank) for rank in range(1, workers)]
-            work(0)
+            try:
+                work(0)
+            except BaseException:
+                left.set()
+                raise
         for other in others:
             other.result()
         return out
