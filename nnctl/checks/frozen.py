@@ -50,7 +50,7 @@ class FrozenBatch:
     @classmethod
     def of(cls, experiment: Experiment, size: int) -> FrozenBatch:
         """Choose at most `size` training rows of an experiment."""
-        train = experiment.data.train
+        train = experiment.data.train.of_source
         chosen = choose(train.y, size, experiment.spec.seed)
         bared, switched_off = bare(experiment, len(chosen))
         lengths = None if train.lengths is None else train.lengths[chosen]

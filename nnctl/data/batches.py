@@ -205,6 +205,8 @@ class Batches:
         if self.lengths is None:
             return batch
         lengths = self.lengths[rows]
+        if self.augmenter is not None:
+            lengths = self.augmenter.lengths_of(batch.x, lengths)
         longest = int(lengths.max())
         t = np.ascontiguousarray(batch.t[:, :longest]) if is_positionwise(batch.t) else batch.t
         return batch._replace(x=np.ascontiguousarray(batch.x[:, :longest]), t=t, mask=present(lengths, longest))

@@ -89,6 +89,12 @@ class ColumnEncoder:
         return (np.arange(width) >= len(self.numeric)) & (self.encoding == "onehot")
 
     @property
+    def is_code(self) -> Array:
+        """Which of the encoded columns are places of categories in a list, bool (D,)."""
+        width = len(self.features)
+        return (np.arange(width) >= len(self.numeric)) & (self.encoding == "ordinal")
+
+    @property
     def features(self) -> tuple[str, ...]:
         """The names of the encoded columns."""
         if self.encoding == "ordinal":

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from numpy.typing import DTypeLike
 
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.data.preprocessing import Preprocessing
 from nnctl.data.targets import Task
+
+if TYPE_CHECKING:
+    from nnctl.data.augment.text import TrainingTexts
 
 __all__ = ["Prepared", "Split"]
 
@@ -26,9 +30,11 @@ class Split:
     weight : float array (N,) or None
         How much each row counts in the loss.
     rows : int array (N,)
-        Where each row stands in the source, counted from 0.
+        Where each row stands in the source, counted from 0; a row that was made has a number beyond all others.
     lengths : int array (N,) or None
         How many positions of every row are there, where rows are sequences of different lengths.
+    made : int
+        How many of the rows, the last ones, stand in no source, but were made of others.
     """
 
     x: Array
@@ -36,6 +42,7 @@ class Split:
     weight: Float | None
     rows: Array
     lengths: Array | None = None
+    made: int = 0
 
     def __len__(self) -> int:
         return len(self.x)
@@ -44,7 +51,16 @@ class Split:
         """Return the split in another precision; class indices and tokens stay as they are."""
         x, y = (a if a.dtype.kind == "i" else a.astype(dtype, copy=False) for a in (self.x, self.y))
         weight = None if self.weight is None else self.weight.astype(dtype, copy=False)
-        return Split(x, y, weight, self.rows, self.lengths)
+        return replace(self, x=x, y=y, weight=weight)
+
+    @property
+    def of_source(self) -> Split:
+        """The split without the rows that were made."""
+        if not self.made:
+            return self
+        n = len(self) - self.made
+        weight, lengths = (None if a is None else a[:n] for a in (self.weight, self.lengths))
+        return Split(self.x[:n], self.y[:n], weight, self.rows[:n], lengths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +77,8 @@ class Prepared:
         What makes network inputs of new raw rows.
     notes : tuple of str
         What a person should know, such as categories that only the validation part has.
+    texts : TrainingTexts or None
+        The texts of the training part and what rewrites them, where the spec augments texts.
     """
 
     train: Split
@@ -68,6 +86,12 @@ class Prepared:
     test: Split | None
     preprocessing: Preprocessing
     notes: tuple[str, ...] = ()
+    texts: TrainingTexts | None = None
+
+    @property
+    def of_source(self) -> Prepared:
+        """The data without the rows that were made."""
+        return replace(self, train=self.train.of_source) if self.train.made else self
 
     def astype(self, dtype: DTypeLike) -> Prepared:
         """Return the same data in another precision."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from nnctl.core.arrays import Array
 from nnctl.core.errors import DataError
+from nnctl.data.augment.augmentation import Augmentation
+from nnctl.data.augment.text import TextAugmentation, TrainingTexts
 from nnctl.data.columns import ColumnEncoder
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.dates import in_time
@@ -24,12 +26,20 @@ from nnctl.data.sources import Source
 from nnctl.data.splits import SplitPlan, split_rows
 from nnctl.data.table import PartName, Table, counted, shown_rows
 from nnctl.data.targets import Task, class_indices, class_names, regression_values
-from nnctl.data.tokens import TextEncoder, Texts, Wording
+from nnctl.data.tokens import TextEncoder, Texts, Vocabulary, Wording
 
 __all__ = ["prepare"]
 
 LARGE_TARGET = 10
 """A mean or standard deviation of the targets beyond this is worth a note; outputs of a new network are around 1."""
+
+
+class _Tokenized(NamedTuple):
+    """A table with its texts as tokens, what made them, and what a person should know."""
+
+    table: Table
+    text: TextEncoder | None = None
+    notes: tuple[str, ...] = ()
 
 
 def prepare(
@@ -42,6 +52,7 @@ def prepare(
     seed: int = 0,
     dtype: DTypeLike = np.float32,
     base: Path | None = None,
+    augment: Sequence[Augmentation] = (),
 ) -> Prepared:
     """Return the parts of a data set as arrays, and the preprocessing that made them.
 
@@ -60,6 +71,8 @@ def prepare(
         Of the inputs and the regression targets; class indices are int64.
     base : Path
         The spec's directory, which relative paths start from; else the working directory.
+    augment : sequence of Augmentation
+        Those of texts can bring words in, which the vocabulary then has.
 
     Raises
     ------
@@ -71,7 +84,8 @@ def prepare(
     y = regression_values(table) if classes is None else class_indices(table, classes)
     rows = split_rows(table, split, None if classes is None or y.ndim == 2 else y, classes or (), seed)
 
-    table, text, notes = _tokenized(table, rows)
+    texts = _rewritten(table, rows["train"], augment, base or Path.cwd())
+    table, text, notes = _tokenized(table, rows, texts)
     x, encoder, filled = _encoded(table, rows["train"])
     notes = (*table.notes, *notes, *filled)
     affine = (NoScaling() if table.tokens is not None else scaling).fit(*_instances(x, table, rows["train"]))
@@ -110,7 +124,7 @@ def prepare(
         return Split(inputs, targets, weight, chosen, lengths)
 
     parts = {name: part(chosen) for name, chosen in rows.items()}
-    return Prepared(parts["train"], parts.get("validation"), parts.get("test"), preprocessing, notes)
+    return Prepared(parts["train"], parts.get("validation"), parts.get("test"), preprocessing, notes, texts=texts)
 
 
 def _loaded(source: Source, base: Path, seed: int) -> Table:
@@ -163,19 +177,32 @@ def _instances(x: Array, table: Table, rows: Array) -> tuple[Array, Array]:
     return x.reshape(-1, x.shape[2]), places.ravel()
 
 
-def _tokenized(table: Table, rows: Mapping[PartName, Array]) -> tuple[Table, TextEncoder | None, tuple[str, ...]]:
-    """Return the table with its texts as tokens, what made them, and what a person should know."""
+def _tokenized(table: Table, rows: Mapping[PartName, Array], rewritten: TrainingTexts | None) -> _Tokenized:
+    """Cut the texts of a table into tokens, if it has texts; every text is cut once."""
     if not isinstance(table.text, Wording):
-        return table, table.text, ()
+        return _Tokenized(table, table.text)
     assert isinstance(table.x, np.ndarray)
-    text = Texts.fit(table.x[rows["train"]].tolist(), table.text)
-    x, lengths, _ = text.rows(table.x.tolist())
-    cut = sum(len(text.vocabulary.encode(row)) > text.length for row in table.x)
-    notes = [f"{counted(cut, 'text')} of more than {text.length} tokens cut"] if cut else []
-    others = [row for name, chosen in rows.items() if name != "train" for row in table.x[chosen]]
-    unseen = text.vocabulary.unseen(others)
-    notes += [unseen] if unseen else []
-    return replace(table, x=x, lengths=lengths, tokens=text.vocabulary.tokens), text, tuple(notes)
+    texts, train = table.x.tolist(), rows["train"]
+    notes = () if rewritten is None else rewritten.notes
+    learned = [*(texts[i] for i in train), *(() if rewritten is None else rewritten.brought)]
+    vocabulary = Vocabulary.fit(table.text.tokenizer, learned, padded=True)
+    encoded = [vocabulary.encode(text) for text in texts]
+    encoder = Texts.fit(vocabulary, [encoded[i] for i in train], table.text.max_length)
+    x, lengths, _ = encoder.filled(encoded, texts)
+    cut = sum(len(tokens) > encoder.length for tokens in encoded)
+    unseen = vocabulary.unseen(texts[i] for name, chosen in rows.items() if name != "train" for i in chosen)
+    notes += (f"{counted(cut, 'text')} of more than {encoder.length} tokens cut",) if cut else ()
+    notes += (unseen,) if unseen else ()
+    return _Tokenized(replace(table, x=x, lengths=lengths, tokens=vocabulary.tokens), encoder, notes)
+
+
+def _rewritten(table: Table, train: Array, augment: Sequence[Augmentation], base: Path) -> TrainingTexts | None:
+    """Return the texts of the training part with what rewrites them, or None where nothing does."""
+    steps = [step for step in augment if isinstance(step, TextAugmentation)]
+    if not steps or not isinstance(table.text, Wording):
+        return None
+    texts = tuple(table.x[train])
+    return TrainingTexts(texts, tuple(step.rewriter(texts, base) for step in steps))
 
 
 def _encoded(table: Table, train: Array) -> tuple[Array, ColumnEncoder | None, tuple[str, ...]]:

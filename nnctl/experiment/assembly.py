@@ -11,7 +11,8 @@ import numpy as np
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.errors import DataError, SpecError
 from nnctl.core.machine import available_memory, cores
-from nnctl.data.augment import Augmenter, Inputs
+from nnctl.data.augment import Augmenter, Inputs, TextAugmenter
+from nnctl.data.augment.smote import Smote, enlarged
 from nnctl.data.batches import Batches, is_positionwise
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.prepare import prepare
@@ -101,19 +102,11 @@ class Experiment:
 
     def __init__(self, loaded: LoadedSpec, data: Prepared | None = None) -> None:
         self.loaded = loaded
-        self.spec = spec = loaded.spec
-        self.data: Prepared = data or prepare(
-            spec.data.source,
-            spec.data.split,
-            spec.data.scaling,
-            task=spec.loss.task,
-            target_scaling=spec.data.target_scaling,
-            seed=spec.seed,
-            dtype=np.dtype(spec.training.dtype),
-            base=loaded.base,
-        )
+        self.spec = loaded.spec
+        found = data or self._prepared()
+        refuse_unsuited(loaded, found, self.spec.loss)
+        self.data: Prepared = data or enlarged(found, self.spec.data.augment, self.spec.seed)
         self.loss = self._loss()
-        refuse_unsuited(loaded, self.data, self.loss)
         self.outputs = self._outputs()
         self.layout = self._layout()
         self.batch_rows = self._batch_rows()
@@ -134,6 +127,20 @@ class Experiment:
         return Experiment(replace(self.loaded, spec=spec), self.data.astype(np.dtype(spec.training.dtype)))
 
     # ------------------------------------------------------------------ what the spec leaves to the data
+
+    def _prepared(self) -> Prepared:
+        spec = self.spec
+        return prepare(
+            spec.data.source,
+            spec.data.split,
+            spec.data.scaling,
+            task=spec.loss.task,
+            target_scaling=spec.data.target_scaling,
+            seed=spec.seed,
+            dtype=np.dtype(spec.training.dtype),
+            base=self.loaded.base,
+            augment=spec.data.augment,
+        )
 
     def _loss(self) -> Loss:
         try:
@@ -250,7 +257,9 @@ class Experiment:
     def resolved(self) -> Spec:
         """Return the spec with all that it left open filled in; training it gives the same run from any directory."""
         spec = self.spec
-        data = spec.data.model_copy(update={"source": spec.data.source.located(self.loaded.base)})
+        base = self.loaded.base
+        augment = tuple(step.located(base) for step in spec.data.augment)
+        data = spec.data.model_copy(update={"source": spec.data.source.located(base), "augment": augment})
         return spec.model_copy(update={"data": data, "metrics": self.metrics})
 
     @property
@@ -288,11 +297,15 @@ class Experiment:
         )
 
     def _augmenter(self, train: Examples) -> Augmenter | None:
-        steps = self.spec.data.augment
+        steps = [step for step in self.spec.data.augment if not isinstance(step, Smote)]
         if not steps:
             return None
-        inputs, rows = Inputs.of(self.data), self.data.train.rows
-        return Augmenter(steps, inputs, train.x, train.t, train.w, rows, seed=self.spec.seed)
+        given = (steps, Inputs.of(self.data), train.x, train.t, train.w, self.data.train.rows)
+        if self.data.texts is None:
+            return Augmenter(*given, seed=self.spec.seed)
+        encoder = self.data.preprocessing.text
+        assert encoder is not None
+        return TextAugmenter(self.data.texts, encoder, *given, seed=self.spec.seed)
 
     def examples(self, split: Split) -> Examples:
         """Return a split with its targets as the loss wants them."""

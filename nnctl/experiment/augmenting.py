@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nnctl.data.augment.augmentation import Augmentation, Inputs, Mixing
+from nnctl.data.augment.smote import Smote
 from nnctl.data.batches import is_positionwise
 from nnctl.data.dataset import Prepared
 from nnctl.nn.losses import Loss
@@ -21,9 +22,16 @@ def refuse_unsuited(loaded: LoadedSpec, data: Prepared, loss: Loss) -> None:
     """
     inputs = Inputs.of(data)
     for place, step in enumerate(loaded.spec.data.augment):
-        said = step.refusal(inputs) or _unmixable(step, data, loss)
+        said = step.refusal(inputs) or _unmixable(step, data, loss) or _unenlargeable(step, data)
+        if step.comes_first and place > 0:
+            said = "is done once, on the rows as they are, so that it must be the first of the list."
         if said is not None:
             raise loaded.error(("data", "augment", place), f"{step.name}: {said}")
+
+
+def _unenlargeable(step: Augmentation, data: Prepared) -> str | None:
+    """Return why no rows can be made for rare classes, where the step would do so, or None."""
+    return step.misfit(data.of_source) if isinstance(step, Smote) else None
 
 
 def _unmixable(step: Augmentation, data: Prepared, loss: Loss) -> str | None:

@@ -132,7 +132,7 @@ class Predictor:
             The data are not there any more.
         """
         experiment = Experiment(self.loaded)
-        split: Split | None = getattr(experiment.data, part)
+        split: Split | None = getattr(experiment.data.of_source, part)
         if split is None:
             raise UsageError(f"the data of {self.run.path} have no {part} part.")
         began_with = self.run.record.get("environment", {}).get("data_hash")

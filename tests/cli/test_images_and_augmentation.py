@@ -104,14 +104,6 @@ def test_images_are_trained_on_and_predicted_alike_from_memory_and_from_disk(nnc
     assert len(figures) == 2
 
 
-def test_smote_is_told_why_it_is_not_there_and_what_to_write(nnctl, here):
-    for spelling in ("smote", "{SMOTE: {k: 5}}"):
-        answer = nnctl("train", spec_of(here, spelling))
-        assert answer.code == 2
-        assert "smote is not offered" in answer.err
-        assert "class_weight: balanced" in answer.err.replace("\n", " ")
-
-
 def test_data_shows_images_before_and_after(nnctl, here):
     answer = nnctl("data", spec_of(here, "noise, {random_crop: 1}"))
     assert answer.code == 0

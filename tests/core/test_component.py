@@ -307,6 +307,7 @@ NEEDED: dict[str, Any] = {
     "path": "file.csv", "layers": ["relu", {"dense": 2}], "at": [2, 5], "every": 3, "gamma": 0.9, "name": "mnist",
     "images": "a", "labels": "b", "dataset": "mnist", "size": 16, "padding": 1, "degrees": 10.0, "heads": 2,
     "channels": 4, "width": 16, "groups": 2, "hidden": [8], "shape": [2, 2], "factor": 0.5, "memory": 3,
+    "table": "synonyms.txt", "there": "apertium en-es", "back": "apertium es-en",
 }  # fmt: skip
 
 

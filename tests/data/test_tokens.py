@@ -11,11 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnctl.core.errors import DataError
-from nnctl.data.tokens import PADDING, UNKNOWN, TextEncoder, Texts, Tokenizer, Vocabulary, Windows, Wording
+from nnctl.data.tokens import PADDING, UNKNOWN, TextEncoder, Texts, Tokenizer, Vocabulary, Windows
 
 
 def vocabulary(tokenizer: object, *texts: str, padded: bool = False) -> Vocabulary:
     return Vocabulary.fit(Tokenizer.parse(tokenizer), texts, padded=padded)
+
+
+def fitted(*texts: str, limit: int) -> Texts:
+    known = vocabulary("word", *texts, padded=True)
+    return Texts.fit(known, [known.encode(text) for text in texts], limit)
 
 
 @given(st.text(min_size=1))
@@ -74,17 +79,17 @@ def test_an_encoder_goes_through_json_and_reads_the_same(tokenizer, kind):
 
 
 def test_rows_of_texts_are_cut_at_the_longest_of_the_training_part_or_at_the_limit_and_padded():
-    encoder = Texts.fit(["a b c d", "a"], Wording(Tokenizer.parse("word"), 3))
+    encoder = fitted("a b c d", "a", limit=3)
     x, lengths, y = encoder.rows(["a", "a b c d e", "b a"])
     assert y is None
     assert lengths.tolist() == [1, 3, 2]
     a, b, c = encoder.vocabulary.encode("a b c")
     assert x.tolist() == [[a, 0, 0], [a, b, c], [b, a, 0]]
-    assert Texts.fit(["a b", "a"], Wording(Tokenizer.parse("word"), 30)).length == 2
+    assert fitted("a b", "a", limit=30).length == 2
 
 
 def test_a_text_without_a_token_is_refused_with_its_row():
-    encoder = Texts.fit(["a b"], Wording(Tokenizer.parse("word"), 3))
+    encoder = fitted("a b", limit=3)
     with pytest.raises(DataError, match=r"row 2: .* length 0"):
         encoder.rows(["a", " \t "])
 

@@ -62,8 +62,8 @@ class View:
 
     @property
     def data(self) -> Prepared | None:
-        """What the network receives, if there is one."""
-        return None if self.experiment is None else self.experiment.data
+        """What the network receives of the source, if there is a network; rows that were made are left out."""
+        return None if self.experiment is None else self.experiment.data.of_source
 
     @property
     def pool(self) -> Array:
@@ -125,7 +125,7 @@ def view_of(experiment: Experiment) -> View:
     """Return the view on an experiment: its raw rows are read again, its prepared ones are at hand."""
     loaded = experiment.loaded
     whole, table = _raw(loaded)
-    data = experiment.data
+    data = experiment.data.of_source
     table = data.preprocessing.tokenized(table) if isinstance(table.text, Wording) else table
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     parts = {name: split.rows for name, split in splits.items() if split is not None}

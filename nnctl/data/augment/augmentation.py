@@ -12,7 +12,8 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from pathlib import Path
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -23,16 +24,11 @@ from nnctl.core.random import words
 from nnctl.data.dataset import Prepared
 from nnctl.data.pictures import picture_shape
 from nnctl.data.scaling import Affine
+from nnctl.data.tokens import Texts
 
 __all__ = ["Augmentation", "Chance", "Inputs", "Mixing", "Pairs", "Probability", "beta"]
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-NO_SMOTE = (
-    "smote is not offered: it adds rows that are in no source, so that no count, split or report is of the data any "
-    "more. For rare classes write 'class_weight: balanced' in the loss, and mixup for rows between rows."
-)
-"""Chawla et al. (2002), "SMOTE". Elor and Averbuch-Elor (2022), arXiv:2201.08528, found that duplicating rows, which
-`class_weight` amounts to, does as well as rows in between."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +79,12 @@ class Inputs:
         What made the inputs of the source's values.
     is_category : bool array (D,) or None
         Which features are 0 or 1 because they stand for a category.
+    is_code : bool array (D,) or None
+        Which features are the places of categories in a list, as `encoding: ordinal` makes them.
     is_token : bool
         Whether a row is a sequence of tokens, which are names and not quantities.
+    is_text : bool
+        Whether the tokens of a row are those of a text with a target of its own.
     varies : bool
         Whether rows have different lengths.
     """
@@ -93,7 +93,9 @@ class Inputs:
     picture: Shape | None
     scaling: Affine
     is_category: Array | None = None
+    is_code: Array | None = None
     is_token: bool = False
+    is_text: bool = False
     varies: bool = False
 
     @classmethod
@@ -106,7 +108,9 @@ class Inputs:
             picture_shape(shape, data.features),
             pre.scaling,
             None if pre.encoder is None else pre.encoder.is_onehot,
+            None if pre.encoder is None else pre.encoder.is_code,
             is_token=train.x.dtype.kind in "iu",
+            is_text=isinstance(pre.text, Texts),
             varies=train.lengths is not None,
         )
 
@@ -133,11 +137,13 @@ class Augmentation(Component, family="augmentation"):
     """A change of training rows on their way to the network."""
 
     synonyms: ClassVar[Mapping[str, str]] = {
+        "backtranslation": "back_translation",
         "brightness": "color_jitter",
         "colorjitter": "color_jitter",
         "colour_jitter": "color_jitter",
         "contrast": "color_jitter",
         "crop": "random_crop",
+        "deletion": "random_deletion",
         "gaussian_noise": "noise",
         "horizontal_flip": "flip",
         "random_brightness": "color_jitter",
@@ -151,23 +157,20 @@ class Augmentation(Component, family="augmentation"):
         "rotate": "rotation",
         "saturation": "color_jitter",
         "shift": "random_crop",
+        "smotenc": "smote",
+        "swap": "random_swap",
+        "synonym_replacement": "synonyms",
         "translation": "random_crop",
         "vertical_flip": "flip",
+        "word_dropout": "random_deletion",
     }
 
-    @classmethod
-    def parse(cls, value: Any) -> Self:
-        """Make an augmentation from its YAML spelling; SMOTE, which is none here, is told apart from a typing error.
+    comes_first: ClassVar[bool] = False
+    """Whether it is done once, before the training, so that nothing can stand before it."""
 
-        Raises
-        ------
-        pydantic.ValidationError
-            With one entry for every mistake, each located by the keys as written.
-        """
-        name = next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else value
-        if isinstance(name, str) and name.lower() == "smote":
-            raise cls._refusal(NO_SMOTE, value, () if isinstance(value, str) else (name,))
-        return super().parse(value)
+    def located(self, base: Path) -> Augmentation:  # noqa: ARG002 - those with files depend on it
+        """Return the augmentation with its paths made absolute, so that it can be used from any directory."""
+        return self
 
     def refusal(self, inputs: Inputs) -> str | None:
         """Return why such inputs cannot be changed in this way, or None."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from nnctl.core.arrays import Array, Float
 from nnctl.data.augment.augmentation import Augmentation, Chance, Inputs, Mixing
+from nnctl.data.augment.text import TrainingTexts
+from nnctl.data.tokens import TextEncoder
 
-__all__ = ["Augmenter"]
+__all__ = ["Augmenter", "TextAugmenter"]
 
 BLOCK = 1 << 14
 """Values that are changed at a time."""
@@ -76,6 +79,10 @@ class Augmenter:
             out[block] = self._after(len(self.steps), chosen[block], epoch)
         return out
 
+    def lengths_of(self, x: Array, lengths: Array) -> Array:  # noqa: ARG002 - texts depend on it
+        """Return how many positions of some rows x (B, T) are there, given those of the rows as they are."""
+        return lengths
+
     def _after(self, steps: int, chosen: Array, epoch: int) -> Float:
         """Return the inputs of some rows after the first of the steps."""
         x = self.x[chosen]
@@ -90,6 +97,39 @@ class Augmenter:
 
     def _chance(self, place: int, epoch: int, chosen: Array) -> Chance:
         return Chance(self.seed, f"augment/{place}.{self.steps[place].name}", epoch, self.rows[chosen])
+
+
+class TextAugmenter(Augmenter):
+    """A list of augmentations of texts: they are rewritten, and then cut into tokens.
+
+    Parameters
+    ----------
+    texts : TrainingTexts
+        The texts of the training part, with what rewrites them.
+    encoder : TextEncoder
+        What makes tokens of them.
+    steps, inputs, x, t, w, rows, seed
+        As of an `Augmenter`.
+    """
+
+    def __init__(self, texts: TrainingTexts, encoder: TextEncoder, *given: Any, seed: int) -> None:
+        super().__init__(*given, seed=seed)
+        self.texts, self.encoder = texts, encoder
+
+    def texts_of(self, chosen: Array, epoch: int) -> list[str]:
+        """Return some of the texts, given by their place in the training part, as they are in an epoch."""
+        texts = [self.texts.texts[i] for i in chosen]
+        for place, rewriter in enumerate(self.texts.rewriters):
+            texts = rewriter.rewrite(texts, chosen, self._chance(place, epoch, chosen))
+        return texts
+
+    def rows_of(self, chosen: Array, epoch: int) -> Array:
+        """Return the tokens of some texts as they are in an epoch."""
+        return self.encoder.rows(self.texts_of(chosen, epoch)).x
+
+    def lengths_of(self, x: Array, lengths: Array) -> Array:  # noqa: ARG002 - they are those of other texts
+        """Return how many tokens of some rows are no padding, which is token 0 and nothing else."""
+        return np.asarray(np.count_nonzero(x, axis=1))
 
 
 def _mixed(values: Float, partner: Array, share: Float) -> Float:

@@ -93,24 +93,20 @@ class Texts(TextEncoder):
     kind = "texts"
 
     @classmethod
-    def fit(cls, texts: Sequence[str], wording: Wording) -> Self:
-        """Learn the vocabulary and the length of a row from the training texts.
-
-        Raises
-        ------
-        DataError
-            There is not one piece in them.
-        """
-        vocabulary = Vocabulary.fit(wording.tokenizer, texts, padded=True)
-        longest = max(len(vocabulary.encode(text)) for text in texts)
-        return cls(vocabulary, min(longest, wording.max_length))
+    def fit(cls, vocabulary: Vocabulary, encoded: Sequence[Array], max_length: int) -> Self:
+        """Return rows as long as the longest of the training texts, whose tokens are given, or as the limit."""
+        return cls(vocabulary, min(max(map(len, encoded)), max_length))
 
     def rows(self, texts: Sequence[str]) -> TokenRows:
         """Return x (N, T), cut at T and filled up with 0, and the lengths."""
+        return self.filled([self.vocabulary.encode(text) for text in texts], texts)
+
+    def filled(self, encoded: Sequence[Array], texts: Sequence[str]) -> TokenRows:
+        """Return the tokens of texts as x (N, T), cut at T and filled up with 0, and the lengths."""
         x = np.zeros((len(texts), self.length), np.int32)
         lengths = np.empty(len(texts), np.int64)
-        for i, text in enumerate(texts):
-            tokens = self.vocabulary.encode(text)[: self.length]
+        for i, (whole, text) in enumerate(zip(encoded, texts, strict=True)):
+            tokens = whole[: self.length]
             if not len(tokens):
                 raise DataError(
                     f"row {i + 1}: the text {text[:40]!r} has no {self.vocabulary.tokenizer.word_for_piece} in it, and "
