@@ -33,6 +33,7 @@ from nnctl.cli import (
     ls,
     overfit_batch,
     predict,
+    repro,
     rm,
     sample,
     schema,
@@ -59,6 +60,7 @@ app.command("train")(train.command)
 app.command("validate")(validate.command)
 app.command("init")(init.command)
 app.command("predict")(predict.command)
+app.command("repro")(repro.command)
 app.command("sample")(sample.command)
 app.command("fetch")(fetch.command)
 app.command("explain")(explain.command)

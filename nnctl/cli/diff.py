@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nnctl.runs.diff import Change, Difference, Parting
     from nnctl.runs.listing import Entry
 
-__all__ = ["command"]
+__all__ = ["command", "epochs", "run_of", "table", "value_text"]
 
 _HASHES = {"spec_hash", "data_hash"}
 
@@ -30,7 +30,7 @@ def command(
     from nnctl.cli.document import print_document  # noqa: PLC0415 - what --help does not need
     from nnctl.runs.diff import diff  # noqa: PLC0415
 
-    one, other = _run(a, runs_dir), _run(b, runs_dir)
+    one, other = run_of(a, runs_dir), run_of(b, runs_dir)
     found = diff(one, other)
     if as_json:
         print_document({"a": one.place, "b": other.place, **asdict(found)})
@@ -39,7 +39,14 @@ def command(
             typer.echo(line)
 
 
-def _run(word: str, root: Path) -> Entry:
+def run_of(word: str, root: Path) -> Entry:
+    """Return the run with a name, or at a path.
+
+    Raises
+    ------
+    UsageError
+        Where there is none that can be read.
+    """
     from nnctl.cli.older import with_spec  # noqa: PLC0415
     from nnctl.runs.listing import entry_of  # noqa: PLC0415
 
@@ -53,8 +60,8 @@ def _run(word: str, root: Path) -> Entry:
 def _lines(one: Entry, other: Entry, found: Difference) -> Iterator[str]:
     yield f"A  {one.place}"
     yield f"B  {other.place}"
-    yield from _table("spec", found.spec, "the specs are the same")
-    yield from _table(
+    yield from table("spec", found.spec, "the specs are the same")
+    yield from table(
         "environment",
         [change for change in found.environment if change.key not in _HASHES],
         "the environments are the same",
@@ -63,15 +70,16 @@ def _lines(one: Entry, other: Entry, found: Difference) -> Iterator[str]:
         yield "the data are not the same: other rows, another split, or other preprocessing"
     if found.records is not None:
         yield ""
-        yield from _epochs(found.records)
-    yield from _table("result", found.summary, "the results are the same")
+        yield from epochs(found.records)
+    yield from table("result", found.summary, "the results are the same")
     for note in found.notes:
         yield f"note: {note}"
     yield ""
     yield _conclusion(found)
 
 
-def _table(heading: str, changes: Sequence[Change], none: str) -> Iterator[str]:
+def table(heading: str, changes: Sequence[Change], none: str) -> Iterator[str]:
+    """Yield the lines of a table of changes, an empty line before it; `none` where nothing has changed."""
     from nnctl.cli.columns import Column, lay_out, terminal_width  # noqa: PLC0415
 
     yield ""
@@ -80,13 +88,14 @@ def _table(heading: str, changes: Sequence[Change], none: str) -> Iterator[str]:
         return
     columns = [
         Column(heading, [change.key for change in changes], left=True, narrowest=20),
-        Column("A", [_text(change.a) for change in changes], left=True, narrowest=12),
-        Column("B", [_text(change.b) for change in changes], left=True, narrowest=12),
+        Column("A", [value_text(change.a) for change in changes], left=True, narrowest=12),
+        Column("B", [value_text(change.b) for change in changes], left=True, narrowest=12),
     ]
     yield from lay_out(columns, terminal_width())[0]
 
 
-def _epochs(records: Parting) -> Iterator[str]:
+def epochs(records: Parting) -> Iterator[str]:
+    """Yield from which epoch on two runs part, and what figures differ in it."""
     from nnctl.cli.columns import Column, lay_out, terminal_width  # noqa: PLC0415
 
     if not records.shared:
@@ -103,8 +112,8 @@ def _epochs(records: Parting) -> Iterator[str]:
     changes = records.changes
     columns = [
         Column("figure", [change.key for change in changes], left=True, worth=9),
-        Column("A", [_text(change.a) for change in changes], worth=5),
-        Column("B", [_text(change.b) for change in changes], worth=5),
+        Column("A", [value_text(change.a) for change in changes], worth=5),
+        Column("B", [value_text(change.b) for change in changes], worth=5),
         Column("B - A", [_by(change) for change in changes], worth=7),
     ]
     yield from lay_out(columns, terminal_width())[0]
@@ -135,7 +144,8 @@ def _by(change: Change) -> str:
     return f"{change.b - change.a:+.3g}"
 
 
-def _text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Return a value of a record as it is shown; of a number all digits."""
     from nnctl.runs.keys import text_of  # noqa: PLC0415
 
     return "-" if value is None else repr(value) if isinstance(value, float) else text_of(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -82,9 +82,8 @@ class Session:
         cls, experiment: Experiment, root: Path, threads: int | None = None, replicas: int | None = None
     ) -> Session:
         """Make a run directory for an experiment and write down what it is."""
-        session = cls(
-            experiment, threads, replicas
-        )  # before the directory, so that what cannot be trained leaves none behind
+        # Before the directory is made, so that what cannot be trained leaves none behind.
+        session = cls(experiment, threads, replicas)
         with ExitStack() as held:
             run = session.run = Run.create(root, experiment.spec.name)
             held.enter_context(run.lock())
@@ -183,8 +182,11 @@ class Session:
         if [record["epoch"] for record in run.records.read()] != [*range(1, self.progress.epoch + 1)]:
             self.warnings.append(f"{run.records.path}: does not hold each of the {self.progress.epoch} epochs once.")
         run.samples.truncate_after(self.learner.step, by="step")
-        for record in run.samples.read():
-            self.health.judge(Sample.from_record(record))
+        for record in sorted(run.samples.read() + run.records.read(), key=_place):
+            if "rows" in record:
+                self.health.judge(Sample.from_record(record))
+            else:
+                self.health.judge_epoch(record)
         sitting = {"at_step": self.learner.step, "differing": differing}
         run.set_status("running", resumed=[*run.record.get("resumed", []), sitting])
 
@@ -201,7 +203,9 @@ class Session:
                     self.run.samples.append(event.record())
                     self.health.judge(event)
                 else:
-                    self.run.append(event.record())
+                    record = event.record()
+                    self.run.append(record)
+                    self.health.judge_epoch(record)
                     yield event
         except NotFinite as error:
             raise self._diverged(error) from None
@@ -281,6 +285,11 @@ class Session:
             "spec_hash": blake2b(resolved_text(experiment.spec).encode(), digest_size=16).hexdigest(),
             "data_hash": data_hash(experiment.data),
         }
+
+
+def _place(record: Mapping[str, Any]) -> tuple[int, bool]:
+    """Return where in a training a sample or an epoch comes; an epoch after the sample of its last step."""
+    return record.get("step", 0), "rows" not in record
 
 
 def _refuse_ended(run: Run) -> None:

@@ -19,6 +19,7 @@ TAKE_A_RUN = {
     "sample": ["nope"],
     "show": ["nope"],
     "diff": ["nope", "nope"],
+    "repro": ["nope"],
     "compare": ["nope"],
     "ls": ["nope"],
 }
