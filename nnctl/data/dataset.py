@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from numpy.typing import DTypeLike
 
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.data.preprocessing import Preprocessing
+from nnctl.data.series import Series
 from nnctl.data.targets import Task
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Prepared:
         What makes network inputs of new raw rows.
     notes : tuple of str
         What a person should know, such as categories that only the validation part has.
+    series : Series or None
+        What the rows are windows of, where they are those of a time series; ``Split.rows`` are then their origins.
     texts : TrainingTexts or None
         The texts of the training part and what rewrites them, where the spec augments texts.
     """
@@ -86,6 +89,7 @@ class Prepared:
     test: Split | None
     preprocessing: Preprocessing
     notes: tuple[str, ...] = ()
+    series: Series | None = field(default=None, kw_only=True)
     texts: TrainingTexts | None = None
 
     @property

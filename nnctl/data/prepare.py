@@ -20,6 +20,7 @@ from nnctl.data.dataset import Prepared, Split
 from nnctl.data.dates import in_time
 from nnctl.data.finite import refuse_unusable
 from nnctl.data.image_files import ImageFiles, ScaledImages
+from nnctl.data.prepare_series import prepare_series
 from nnctl.data.preprocessing import Preprocessing
 from nnctl.data.scaling import NoScaling, Scaling
 from nnctl.data.sources import Source
@@ -79,7 +80,10 @@ def prepare(
     DataError
         The data cannot be read, or cannot be learned from.
     """
-    table = _without_side_columns(_loaded(source, base or Path.cwd(), seed), split)
+    table = _loaded(source, base or Path.cwd(), seed)
+    if table.series is not None:
+        return prepare_series(table, split, scaling, target_scaling or NoScaling(), task, dtype)
+    table = _without_side_columns(table, split)
     classes = class_names(table) if task == "classification" else None
     y = regression_values(table) if classes is None else class_indices(table, classes)
     rows = split_rows(table, split, None if classes is None or y.ndim == 2 else y, classes or (), seed)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -17,12 +17,38 @@ from nnctl.data.finite import refuse_unusable
 from nnctl.data.scaling import Affine
 from nnctl.data.table import Table, counted
 from nnctl.data.targets import Task, class_indices, regression_values
+from nnctl.data.times import Grid
 from nnctl.data.tokens import TextEncoder
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Preprocessing"]
+__all__ = ["Preprocessing", "SeriesForm"]
+
+
+@dataclass(frozen=True)
+class SeriesForm:
+    """What a row of a time series holds, and how the rows follow one another.
+
+    Parameters
+    ----------
+    inputs : tuple of str
+        The columns that the network sees.
+    grid : Grid
+        Their times'.
+    """
+
+    inputs: tuple[str, ...]
+    grid: Grid
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"inputs": self.inputs, "grid": self.grid.to_plain()}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Self:
+        """Return what ``to_plain`` was given."""
+        return cls(tuple(plain["inputs"]), Grid.from_plain(plain["grid"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +77,8 @@ class Preprocessing:
         What the inputs stand for, where they are tokens and no quantities.
     text : TextEncoder or None
         What makes tokens of texts, where the inputs were texts.
+    series : SeriesForm or None
+        What the rows of a time series are, where the inputs are windows of it.
     audio : AudioEncoder or None
         What makes features of recordings, where the inputs were recordings.
     """
@@ -65,6 +93,7 @@ class Preprocessing:
     target_scaling: Affine | None
     tokens: tuple[str, ...] | None = None
     text: TextEncoder | None = None
+    series: SeriesForm | None = field(default=None, kw_only=True)
     audio: AudioEncoder | None = None
 
     @property
@@ -174,6 +203,7 @@ class Preprocessing:
             "target_scaling": None if self.target_scaling is None else self.target_scaling.to_plain(),
             "tokens": self.tokens,
             "text": None if self.text is None else self.text.to_plain(),
+            "series": None if self.series is None else self.series.to_plain(),
             "audio": None if self.audio is None else self.audio.to_plain(),
         }
         return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=1)
@@ -200,6 +230,7 @@ class Preprocessing:
                 target_scaling=None if plain["target_scaling"] is None else Affine.from_plain(plain["target_scaling"]),
                 tokens=tuple(plain["tokens"]) if plain.get("tokens") else None,
                 text=TextEncoder.from_plain(plain["text"]) if plain.get("text") else None,
+                series=SeriesForm.from_plain(plain["series"]) if plain.get("series") else None,
                 audio=AudioEncoder.from_plain(plain["audio"]) if plain.get("audio") else None,
             )
         except (ValueError, KeyError, TypeError) as error:

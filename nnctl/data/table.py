@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from nnctl.data.audio.recordings import Recordings
+    from nnctl.data.series import Series
     from nnctl.data.tokens import TextEncoder, Wording
 
 __all__ = ["Columns", "Encoding", "Impute", "PartName", "Table", "blocks", "counted", "rows_of", "shown_rows"]
@@ -90,6 +91,9 @@ class Table:
         The sounds that the rows of x were made of.
     notes : tuple of str
         What a person should know of how the rows were read.
+    series : Series or None
+        What follows what, where the rows are the steps of a time series and the network sees windows of them: x (S, D)
+        and y (S, K) are then sorted by series and time.
     """
 
     x: Array | pl.DataFrame
@@ -108,6 +112,7 @@ class Table:
     sequence: bool = False
     recordings: Recordings | None = None
     notes: tuple[str, ...] = ()
+    series: Series | None = None
 
     def __len__(self) -> int:
         return len(self.x)

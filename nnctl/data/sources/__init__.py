@@ -12,8 +12,10 @@ from nnctl.data.sources import (
     npz,
     openml,
     parquet,
+    seasonal,
     sequences,
     text,
+    time_series,
     tones,
 )
 from nnctl.data.sources.source import Source
@@ -31,7 +33,9 @@ __all__ = [
     "npz",
     "openml",
     "parquet",
+    "seasonal",
     "sequences",
     "text",
+    "time_series",
     "tones",
 ]
