@@ -29,12 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "Header", "ImageFiles", "ScaledImages", "headers_of", "in_threads"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+FORMATS = ("PNG", "JPEG", "BMP")
+"""What is looked for in a file, whatever it is called: to read some others, Pillow starts another program."""
 ORIENTATION, SIDEWAYS = 0x0112, 5
 """The EXIF tag that says how a camera was held, and the value from which on width and height are swapped."""
 GREY = {"1", "L", "LA", "I;16", "I;16B", "I;16L"}
 COLORS = {"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, struct.error, zlib.error)
 """What Pillow raises for files that are damaged or of another kind."""
+PER_PIXEL = 8
+"""Bytes of memory to decode one: as it is in the file, and converted."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -84,7 +88,7 @@ def _header(path: Path) -> Header:
     from PIL import Image  # noqa: PLC0415 - 30 ms, and only images need it
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             (width, height), mode = image.size, image.mode
             if image.format == "JPEG" and image.getexif().get(ORIENTATION, 1) >= SIDEWAYS:
                 width, height = height, width
@@ -92,7 +96,10 @@ def _header(path: Path) -> Header:
         raise DataError(_unreadable(path, error)) from None
     if mode not in GREY | COLORS:
         raise DataError(f"{path}: holds pixels of the kind '{mode}'. Save it with 8 or 16 bits, in grey or colours.")
-    refuse_too_large(4 * width * height, f"{path} claims {width:,} x {height:,} pixels")
+    refuse_too_large(
+        PER_PIXEL * width * height * cores(),
+        f"{path} claims {width:,} x {height:,} pixels, and {cores()} are read at once",
+    )
     return Header(height, width, is_grey=mode in GREY)
 
 
@@ -172,7 +179,7 @@ class ImageFiles:
         from PIL import Image, ImageOps  # noqa: PLC0415 - 30 ms, and only images need it
 
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 upright = ImageOps.exif_transpose(image) if image.format == "JPEG" else image
                 pixels = _eight_bits(upright, "L" if self.channels == 1 else "RGB")
                 if pixels.size != self.size[::-1]:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Csv", "Tsv"]
 
+PER_BYTE, PER_COLUMN = 12, 16_000
+"""Bytes of memory for one of the file, and for a column however short it is."""
+MARK = "\ufeff"
+"""Before a text it says that this is one: a header that begins with x^ would be taken for the beginning of a zip."""
 
 Separator = Annotated[str, Field(pattern=r"^[\t -~]$")]
 """One ASCII character."""
@@ -52,11 +56,13 @@ class Csv(FrameFile, name="csv"):
         """Return every column as texts, None where a value is missing."""
         import polars as pl  # noqa: PLC0415 - 150 ms, and the plain path has no frames
 
-        refuse_too_large(path.stat().st_size, str(path))
+        refuse_too_large(PER_BYTE * path.stat().st_size, str(path))
         text = decoded(path, self.text_encoding)
+        width = text.partition("\n")[0].count(self.separator) + 1
+        refuse_too_large(PER_COLUMN * width, f"{path}: {width:,} columns")
         try:
             frame = pl.read_csv(
-                io.BytesIO(text.encode()), has_header=self.header, separator=self.separator, infer_schema=False
+                io.BytesIO((MARK + text).encode()), has_header=self.header, separator=self.separator, infer_schema=False
             )
         except pl.exceptions.PolarsError as error:
             self._refuse_uneven(text, path)
@@ -98,6 +104,7 @@ class Csv(FrameFile, name="csv"):
 
     def _refuse_uneven(self, text: str, path: Path) -> None:
         """Raise where a line has more or fewer values than the first, which polars does not say or says vaguely."""
+        csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # all of it, where a quotation mark is not closed
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=self.separator)
         width = len(next(lines, []))
         for line in lines:

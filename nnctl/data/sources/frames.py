@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["FileSource", "FrameFile", "FrameSource", "require_column", "targets_of"]
 
 
+LONGEST_LABEL = 1000
+"""Characters; an array of texts holds each of them as wide as the longest."""
+
+
 class FrameSource(Source):
     """Named columns: the target, the weight, and inputs that are numbers or categories."""
 
@@ -162,6 +166,13 @@ def targets_of(frame: pl.DataFrame, target: str, label_strip: str = "") -> Array
         raise DataError(f"target '{target}' is missing in {where}. Remove these rows: a target cannot be guessed.")
     if column.dtype == pl.String:
         column = column.str.strip_chars(label_strip) if label_strip else column
+        lengths = column.str.len_chars().to_numpy()
+        too_long = np.flatnonzero(lengths > LONGEST_LABEL)
+        if len(too_long):
+            raise DataError(
+                f"target '{target}' holds a text of {int(lengths.max()):,} characters ({shown_rows(too_long)}); a "
+                f"label has at most {LONGEST_LABEL:,}. Is another column the target, or is a quotation mark not closed?"
+            )
         return column.to_numpy().astype(str)
     return np.array(column.to_numpy())
 

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from nnctl.core.arrays import Array
 from nnctl.core.errors import DataError
+from nnctl.data.memory import refuse_bomb, refuse_too_wide
 from nnctl.data.sources.binary import read_array
 from nnctl.data.sources.paths import found
 from nnctl.data.sources.source import Source
@@ -81,12 +82,12 @@ def read_idx(path: Path) -> Array:
             zipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             stream = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if zipped else raw
-            return _read(stream, path)
+            return _read(stream, path, zipped=zipped)
     except (zlib.error, EOFError, OSError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
 
-def _read(stream: IO[bytes], path: Path) -> Array:
+def _read(stream: IO[bytes], path: Path, *, zipped: bool) -> Array:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or magic[3] == 0:
         raise DataError(
@@ -96,7 +97,10 @@ def _read(stream: IO[bytes], path: Path) -> Array:
     if len(header) < 4 * magic[3]:
         raise DataError(f"{path}: ends within its header. The file is cut short.")
     shape = tuple(int(n) for n in np.frombuffer(header, ">u4"))
-    array = read_array(stream, shape, TYPES[magic[2]], str(path))
+    size = path.stat().st_size
+    if zipped:
+        refuse_bomb(math.prod(shape) * np.dtype(TYPES[magic[2]]).itemsize, size, str(path))
+    array = read_array(stream, shape, TYPES[magic[2]], str(path), None if zipped else size - stream.tell())
     if stream.read(1):
         raise DataError(f"{path}: goes on after the {shape} values that its header names. It is damaged.")
     return array if array.dtype.itemsize == 1 else array.astype(array.dtype.newbyteorder("="))
@@ -119,5 +123,7 @@ def as_rows(x: Array, form: Form) -> tuple[Array, tuple[str, ...]]:
     """Return the images in the form asked for, and the names of the columns."""
     if form == "image":
         return (x[..., None] if x.ndim == 3 else x), ()
-    flat = x.reshape(len(x), math.prod(x.shape[1:]))
+    columns = math.prod(x.shape[1:])
+    refuse_too_wide(len(x), columns, "idx")
+    flat = x.reshape(len(x), columns)
     return flat, tuple(f"pixel_{'_'.join(map(str, place))}" for place in np.ndindex(*x.shape[1:]))

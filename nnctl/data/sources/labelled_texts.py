@@ -98,7 +98,10 @@ class LabelledTexts(FileSource, name="texts"):
         refuse_too_large(3 * path.stat().st_size, str(path))
         text = decoded(path, self.text_encoding)
         try:
-            return pl.read_ndjson(io.BytesIO(text.encode()), infer_schema_length=None)
+            lazy = pl.scan_ndjson(io.BytesIO(text.encode()), infer_schema_length=None)
+            schema = lazy.collect_schema()
+            require_column(schema.to_frame(), self.text, f"data.source.{self.name}.text")
+            return lazy.select({self.text, self.target} & set(schema)).collect()  # a key of one line is a column of all
         except pl.exceptions.PolarsError as error:
             reason = str(error).split("\n", 1)[0]
             raise DataError(f"{path}: is no file of one JSON object a line: {reason}.") from error

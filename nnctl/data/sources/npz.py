@@ -11,13 +11,16 @@ import numpy as np
 
 from nnctl.core.arrays import Array
 from nnctl.core.errors import DataError
-from nnctl.data.memory import refuse_too_large
+from nnctl.data.memory import refuse_bomb, refuse_too_large, refuse_too_wide
 from nnctl.data.sources.binary import read_array
 from nnctl.data.sources.paths import found
 from nnctl.data.sources.source import Source
 from nnctl.data.table import Table
 
 __all__ = ["Npz", "read_npz"]
+
+PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""What NumPy writes; others can ask for gigabytes before the first byte is unpacked."""
 
 
 class Npz(Source, name="npz"):
@@ -56,6 +59,7 @@ def table_of(arrays: dict[str, Array], x: str, y: str, path: Path) -> Table:
         raise DataError(f"{path}: '{x}' is a single number. Inputs have the shape (N, D).")
     if inputs.ndim == 1:
         inputs = inputs[:, None]
+    refuse_too_wide(len(inputs), inputs.shape[1], f"{path}: '{x}'")
     for key, array in arrays.items():
         if key == y and (array.ndim == 0 or len(array) != len(inputs)):
             raise DataError(
@@ -77,21 +81,25 @@ def read_npz(path: Path) -> dict[str, Array]:
     try:
         if not zipfile.is_zipfile(path):
             with path.open("rb") as stream:
-                return {"x": _read_array(stream, str(path))}
+                return {"x": _read_array(stream, path.stat().st_size, str(path))}
         with zipfile.ZipFile(path) as archive:
             names = [info for info in archive.infolist() if info.filename.endswith(".npy")]
-            refuse_too_large(sum(info.file_size for info in names), str(path))
+            size = sum(info.file_size for info in names)
+            refuse_too_large(size, str(path))
+            refuse_bomb(size, path.stat().st_size, str(path))
             arrays = {}
             for info in names:
+                key = info.filename.removesuffix(".npy")
+                if info.compress_type not in PACKINGS:
+                    raise DataError(f"{path}: '{key}' is packed in a way that NumPy does not use. Save it by np.savez.")
                 with archive.open(info) as stream:
-                    key = info.filename.removesuffix(".npy")
-                    arrays[key] = _read_array(stream, f"{path}: '{key}'")
+                    arrays[key] = _read_array(stream, info.file_size, f"{path}: '{key}'")
             return arrays
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError) as error:
         raise DataError(f"{path}: is no NumPy archive that can be read: {error}") from error
 
 
-def _read_array(stream: IO[bytes], what: str) -> Array:
+def _read_array(stream: IO[bytes], size: int, what: str) -> Array:
     version = np.lib.format.read_magic(stream)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read_header(stream)
@@ -99,6 +107,7 @@ def _read_array(stream: IO[bytes], what: str) -> Array:
         raise DataError(
             f"{what}: holds pickled objects, which are not read. Store numbers or texts, as array.astype(float)."
         )
+    there = size - stream.tell()
     if fortran:
-        return read_array(stream, shape[::-1], dtype, what).T
-    return read_array(stream, shape, dtype, what)
+        return read_array(stream, shape[::-1], dtype, what, there).T
+    return read_array(stream, shape, dtype, what, there)
