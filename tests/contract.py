@@ -15,7 +15,9 @@ from unittest.mock import patch
 import numpy as np
 
 from nnctl.checks.gradients.differences import PASS, Evaluation, Ruler, Tensor
-from nnctl.core.arrays import Float, Shape
+from nnctl.core.arrays import Array, Float, Shape
+from nnctl.nn.dense import Dense
+from nnctl.nn.global_pool import GlobalAvgPool
 from nnctl.nn.layer import Context, Layer
 from nnctl.nn.layout import Layout
 from nnctl.nn.network import Network
@@ -250,3 +252,42 @@ CONTRACT: tuple[Check, ...] = (
     gradients_do_not_need_dx,
 )
 """All but the spec's round trip, which only registered layers can make."""
+
+
+def padding_changes_nothing(layer: Layer, shape: Shape) -> None:
+    """Hold a layer of sequences to the mask, with layers around it that give padding a value and change the mask."""
+    tokens = layer.vocabulary()
+    before = () if tokens is not None else (Dense(units=shape[1]),)
+    after = (GlobalAvgPool(),) if len(layer.out_shape(shape)) == 2 else ()
+    for layers in ((*before, layer), (*before, layer, *after)):
+        network = Network(Layout(layers, shape), dtype=np.float64, seed=3)
+        network.theta += np.random.default_rng(1).normal(0, 0.3, network.theta.shape)
+        lengths = np.array([shape[0], max(1, shape[0] - 2), max(1, shape[0] - 1), 1])
+        mask = np.arange(shape[0]) < lengths[:, None]
+        start, found = network.state.copy(), []
+        for junk in (0, 1, 1e9):
+            np.copyto(network.state, start)
+            replica = network.replica(need_dx=True)
+            y = replica.forward(_with_junk(mask, shape, tokens, junk), training=True, step=7, mask=mask)
+            left = replica.now.mask
+            dy = np.random.default_rng(4).normal(size=y.shape)
+            if left is not None:
+                assert left.shape == y.shape[:2], "the mask that is left is not that of the output"
+                dy[~left] = 0
+                y = y[left]
+            y = y.copy()
+            dx = replica.backward(dy)
+            assert dx is not None
+            assert not dx[~mask].any(), "padding has a gradient"
+            found.append((y, dx, replica.grad.copy(), network.state.copy()))
+        for what, one, *others in zip(("output", "dx", "gradient", "statistics"), *found, strict=True):
+            for other in others:
+                np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-12, err_msg=f"padding changes the {what}")
+
+
+def _with_junk(mask: Array, shape: Shape, tokens: int | None, junk: float) -> Array:
+    rng, other = np.random.default_rng(2), np.random.default_rng(int(junk))
+    size = (len(mask), *shape)
+    if tokens is not None:
+        return np.where(mask, rng.integers(0, tokens, size), other.integers(0, tokens, size)).astype(np.float64)
+    return np.where(mask[..., None], rng.normal(size=size), junk * other.normal(size=size))

@@ -30,6 +30,7 @@ from nnctl.nn.norm import BatchNorm, LayerNorm
 from nnctl.nn.pool import AvgPool, MaxPool, Pool
 from nnctl.nn.position import Position
 from nnctl.nn.rectifiers import Elu, LeakyRelu, Prelu, Relu, Selu
+from nnctl.nn.shape import Flatten
 from nnctl.optim.gradients import L1, L2, Regularizer
 
 
@@ -54,6 +55,7 @@ def seeded(caught_by: contract.Check, shape: Shape = (4,), **fields: Any) -> Cal
 
 ADJOINT = contract.gradients_are_the_adjoint
 OVERWRITES = contract.backward_overwrites_every_gradient
+PADDING = contract.padding_changes_nothing
 DY_ALONE = contract.backward_destroys_dy_and_nothing_else
 INPUT = contract.forward_leaves_its_input_alone
 BUFFERS = contract.buffers_are_reused
@@ -456,7 +458,7 @@ class WholeSamplesDropped(Dropout):
 @seeded(ADJOINT)
 class BatchMeanForgottenInBackward(BatchNorm):
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
-        _, r, n = ctx.saved
+        _, r, n, _ = ctx.saved
         mean = p.gamma * r * dy.sum(0) / max(n, 1)
         dx = super().backward(p, g, dy, ctx)
         return dx if dx is None or not n else np.add(dx, mean, out=dx)
@@ -465,7 +467,7 @@ class BatchMeanForgottenInBackward(BatchNorm):
 @seeded(ADJOINT)
 class BatchVarianceForgottenInBackward(BatchNorm):
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
-        centred, r, n = ctx.saved
+        centred, r, n, _ = ctx.saved
         dx = super().backward(p, g, dy, ctx)
         return dx if dx is None or not n else np.add(dx, p.gamma * centred * r * r * g.gamma / n, out=dx)
 
@@ -473,8 +475,8 @@ class BatchVarianceForgottenInBackward(BatchNorm):
 @seeded(ADJOINT)
 class BatchTreatedAsConstants(BatchNorm):
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
-        centred, r, _ = ctx.saved
-        ctx.saved = centred, r, 0
+        centred, r, _, mask = ctx.saved
+        ctx.saved = centred, r, 0, mask
         return super().backward(p, g, dy, ctx)
 
 
@@ -483,8 +485,8 @@ class ScaleGradientOfTheRawInput(BatchNorm):
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         y = super().forward(p, x, ctx)
         self_x = x.copy()
-        _, r, n = ctx.saved
-        ctx.saved = self_x, r, n
+        _, *others = ctx.saved
+        ctx.saved = self_x, *others
         return y
 
 
@@ -501,6 +503,30 @@ class SavedValuesDestroyedInBackward(BatchNorm):
         dx = super().backward(p, g, dy, ctx)
         ctx.saved[0][...] *= 2
         return dx
+
+
+@seeded(PADDING, (3, 4))
+class PaddingCountedIn(BatchNorm):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        mask, ctx.mask = ctx.mask, None
+        y = super().forward(p, x, ctx)
+        ctx.mask = mask
+        return y
+
+
+@seeded(PADDING, (3, 4))
+class PaddingGetsItsShareOfTheMean(BatchNorm):
+    def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
+        *others, _ = ctx.saved
+        ctx.saved = *others, None
+        return super().backward(p, g, dy, ctx)
+
+
+@seeded(PADDING, (3, 4))
+class PaddingLaidOut(Flatten):
+    def forward(self, p: Views, x: Float, ctx: Context) -> Float:
+        ctx.mask = None
+        return super().forward(p, x, ctx)
 
 
 @seeded(BATCH_OF_ONE)

@@ -20,7 +20,9 @@ from nnctl.nn.windows import (
     Pair,
     PairOfPaddings,
     Windows,
+    blanked,
     check_image,
+    mask_of,
     pair,
     windows_of_images,
     windows_of_sequences,
@@ -200,9 +202,9 @@ class Conv1d(Convolution, name="conv1d"):
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return y, and leave its mask."""
-        mask = ctx.mask
+        mask = mask_of(x, self.name, ctx)
         if mask is not None:
-            x = np.multiply(x, mask[:, :, None], out=ctx.out("x", x.shape))
+            x = blanked(x, mask, 0.0, ctx.out("x", x.shape))
             ctx.mask = self.windows.shortened(mask)
         ctx.saved = x, mask
         y = correlate(x[:, :, None], p.W[:, None], p.b if self.bias else None, self.windows, ctx)
@@ -217,7 +219,7 @@ class Conv1d(Convolution, name="conv1d"):
         if dx is None:
             return None
         dx = dx[:, :, 0]
-        return dx if mask is None else np.multiply(dx, mask[:, :, None], out=dx)
+        return dx if mask is None else blanked(dx, mask, 0.0, dx)
 
     def kept(self, shape: Shape) -> int:
         """Return a copy of x, for its mask."""

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnctl.core.arrays import Float, Shape
+from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import PositiveInt
 from nnctl.nn.layer import Context, ShapeError, Views
 from nnctl.nn.norm import Normalization
+from nnctl.nn.windows import blanked, mask_of
 
 __all__ = ["GroupNorm", "InstanceNorm"]
 
@@ -46,24 +47,30 @@ class Grouped(Normalization):
         """Return γ x̂ + β."""
         B, C = len(x), x.shape[-1]
         x3 = x.reshape(B, -1, C)
-        present, n = self._present(x3, ctx)
+        mask = mask_of(x, self.name, ctx)
+        present, n = self._present(x3, mask, ctx)
         centred = ctx.out("centred", x3.shape)
         y = ctx.out("y", x3.shape)
-        np.subtract(x3, self._group_mean(present, x3, n, ctx), out=centred)
+        there = x3 if mask is None else blanked(x, mask, 0.0, y)
+        np.subtract(x3, self._group_mean(present, there, n, ctx), out=centred)
+        if mask is not None:
+            blanked(centred, mask, 0.0, centred)
         np.multiply(centred, centred, out=y)
         r = ctx.out("r", (B, 1, C))
         np.add(self._group_mean(present, y, n, ctx), self.eps, out=r)
         np.sqrt(r, out=r)
         np.divide(1, r, out=r)
-        ctx.saved = centred, r, present, n
+        ctx.saved = centred, r, present, n, mask
         np.multiply(centred, np.multiply(r, p.gamma, out=ctx.out("a", r.shape)), out=y)
         np.add(y, p.beta, out=y)
         return y.reshape(x.shape)
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
         """Fill dγ and dβ; return dx, in the memory of dy."""
-        centred, r, present, n = ctx.saved
+        centred, r, present, n, mask = ctx.saved
         dy3 = dy.reshape(centred.shape)
+        if mask is not None:
+            blanked(dy3, mask, 0.0, dy3)
         a, b, c = (ctx.out(name, r.shape) for name in "abc")
         product = np.multiply(dy3, centred, out=ctx.out("product", centred.shape))
         _sums(present, product, out=b)
@@ -83,22 +90,20 @@ class Grouped(Normalization):
         np.multiply(dy3, a, out=dy3)
         np.subtract(dy3, np.multiply(centred, b, out=product), out=dy3)
         np.subtract(dy3, c, out=dy3)
-        if ctx.mask is not None:
-            np.multiply(dy3, present.transpose(0, 2, 1), out=dy3)
+        if mask is not None:
+            blanked(dy3, mask, 0.0, dy3)
         return dy3.reshape(dy.shape)
 
-    def _present(self, x3: Float, ctx: Context) -> tuple[Float, Any]:
+    def _present(self, x3: Float, mask: Array | None, ctx: Context) -> tuple[Float, Any]:
         """Return a weight for every position, 1 or with a mask 0, (1 or B, 1, P), and the values of a group."""
         B, P, C = x3.shape
         each = C // self.count(C)
-        if ctx.mask is None:
+        if mask is None:
             present = ctx.out("present", (1, 1, P))
             present.fill(1)
             return present, P * each
-        if ctx.mask.shape != (B, P):
-            raise ShapeError(f"{self.name} reads {(B, P)} positions, and the mask has {ctx.mask.shape}.")
         present = ctx.out("present", (B, 1, P))
-        np.copyto(present, ctx.mask[:, None])
+        np.copyto(present, mask[:, None])
         return present, np.maximum(each * present.sum(axis=2, keepdims=True), 1)
 
     def _group_mean(self, present: Float, values: Float, n: Any, ctx: Context) -> Float:

@@ -9,10 +9,11 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from nnctl.core.arrays import Float, Shape, as_rows, column_sums, ones
+from nnctl.core.arrays import Array, Float, Shape, as_rows, column_sums, ones
 from nnctl.core.component import Positive
 from nnctl.nn.initializers import Constant, Zeros
 from nnctl.nn.layer import Context, Layer, Param, ShapeError, Views
+from nnctl.nn.windows import blanked, mask_of
 
 __all__ = ["BatchNorm", "LayerNorm"]
 
@@ -53,6 +54,9 @@ class BatchNorm(Normalization, name="batch_norm"):
     A batch with n = 1 has none: its output is β, and the running variance stays as it is. (PyTorch refuses it.)
     Replicas normalize with the statistics of the whole batch, not of their shards.
 
+    Padding of short sequences counts for nothing: it is left out of n, μ and σ², its output is β, and it has no
+    gradient.
+
     Source: Ioffe and Szegedy (2015), "Batch normalization: accelerating deep network training by reducing internal
     covariate shift", algorithms 1 and 2, arXiv:1502.03167.
     """
@@ -76,27 +80,30 @@ class BatchNorm(Normalization, name="batch_norm"):
         centred = ctx.out("centred", x.shape)
         y = ctx.out("y", x.shape)
         mean, var = p.running_mean, p.running_var
+        mask = mask_of(x, self.name, ctx)
         n = 0
         if ctx.training:
-            n = ctx.now.rows * prod(x.shape[1:-1])
+            n = self._count(x, mask, ctx)
             # The mean first and the variance of what is centred: E[x²] - E[x]² in one pass loses all digits in float32
             # where the mean is large.
-            mean = self._mean_over_batch(x, n, "mean", ctx)
-            np.subtract(x, mean, out=centred)
+            mean = self._mean_over_batch(x if mask is None else blanked(x, mask, 0.0, y), n, "mean", ctx)
+            self._centre(x, mean, mask, centred)
             var = self._mean_over_batch(np.multiply(centred, centred, out=y), n, "var", ctx)
             if ctx.team.rank == 0:
                 self._follow(p, mean, var, n)
         else:
-            np.subtract(x, mean, out=centred)
+            self._centre(x, mean, mask, centred)
         r = 1 / np.sqrt(var + self.eps)
-        ctx.saved = centred, r, n
+        ctx.saved = centred, r, n, mask
         np.multiply(centred, p.gamma * r, out=y)
         np.add(y, p.beta, out=y)
         return y
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:
         """Fill dγ and dβ; return dx, in the memory of dy."""
-        centred, r, n = ctx.saved
+        centred, r, n, mask = ctx.saved
+        if mask is not None:
+            blanked(dy, mask, 0.0, dy)
         product = np.multiply(dy, centred, out=ctx.out("product", dy.shape))
         sums = ctx.out("sums", (2, len(r)))
         column_sums(as_rows(dy), out=sums[0])
@@ -114,7 +121,19 @@ class BatchNorm(Normalization, name="batch_norm"):
             np.multiply(centred, -a * r * r * sums[1] / n, out=product)
             np.subtract(product, a * sums[0] / n, out=product)
             np.add(dy, product, out=dy)
-        return dy
+        return dy if mask is None else blanked(dy, mask, 0.0, dy)
+
+    def _count(self, x: Float, mask: Array | None, ctx: Context) -> int:
+        """Return how many values a feature has in the whole batch."""
+        if mask is None:
+            return ctx.now.rows * prod(x.shape[1:-1])
+        return max(1, int(ctx.team.sum(np.array([np.count_nonzero(mask)], np.float64))[0]))
+
+    def _centre(self, x: Float, mean: Float, mask: Array | None, out: Float) -> None:
+        """Write x - μ, and 0 where nothing is there."""
+        np.subtract(x, mean, out=out)
+        if mask is not None:
+            blanked(out, mask, 0.0, out)
 
     def _mean_over_batch(self, values: Float, n: int, name: str, ctx: Context) -> Float:
         sums = column_sums(as_rows(values), out=ctx.out(name, values.shape[-1:]))

@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from nnctl.core.arrays import Float, Shape
+from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import PositiveInt, Share
 from nnctl.nn.direction import Direction
 from nnctl.nn.dropout import Dropout
 from nnctl.nn.initializers import Initializer, Orthogonal
 from nnctl.nn.layer import Bound, Context, Layer, Part, ShapeError, Views
+from nnctl.nn.windows import mask_of
 
 __all__ = ["Recurrent"]
 
@@ -114,8 +115,7 @@ class Recurrent(Layer):
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return the last output, all of them, or their mean."""
-        if ctx.mask is not None and ctx.mask.shape != x.shape[:2]:
-            raise ShapeError(f"{self.name} reads {x.shape[:2]} positions, and the mask has {ctx.mask.shape}.")
+        mask = mask_of(x, self.name, ctx)
         sequence: Float = x.transpose(1, 2, 0)
         outputs: list[Float] = []
         for i, level in enumerate(self._levels(ctx)):
@@ -126,23 +126,25 @@ class Recurrent(Layer):
             outputs = [direction.forward(sequence) for direction in level.directions]
         y = ctx.out("y", (len(x), *self.out_shape(x.shape[1:])))
         if self.returns == "last":
-            ends = [output[place] for output, place in zip(outputs, _ends(x, ctx), strict=False)]
-            self._merge([end if ctx.mask is None else end.T for end in ends], y.T)
+            ends = [output[place] for output, place in zip(outputs, _ends(x, mask), strict=False)]
+            self._merge([end if mask is None else end.T for end in ends], y.T)
         elif self.returns == "mean":
             np.sum(self._merged(outputs, "outputs", ctx), axis=0, out=y.T)
-            np.divide(y, _lengths(x, ctx), out=y)
+            np.divide(y, _lengths(x, mask), out=y)
         else:
             self._merge(outputs, y.transpose(1, 2, 0))
-        ctx.saved = x
+        ctx.saved = x, mask
+        if self.returns != "sequence":
+            ctx.mask = None  # no sequence is left
         return y
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float | None:  # noqa: ARG002
         """Return dx, or None where nobody reads it."""
-        x: Float = ctx.saved
+        x, mask = ctx.saved
         levels = self._levels(ctx)
         for direction in levels[0].directions:  # the second one comes after weights, and yet reads the layer's input
             direction.ctx.need_dx = ctx.need_dx
-        doutputs = self._doutputs(dy, x, ctx)
+        doutputs = self._doutputs(dy, x, mask, ctx)
         for level in reversed(levels[1:]):
             doutputs = self._divided(_through(level, doutputs))
         dsequence = _through(levels[0], doutputs)
@@ -186,20 +188,20 @@ class Recurrent(Layer):
             return [dmerged, dmerged]
         return [dmerged[..., : self.units, :], dmerged[..., self.units :, :]]
 
-    def _doutputs(self, dy: Float, x: Float, ctx: Context) -> list[Float]:
+    def _doutputs(self, dy: Float, x: Float, mask: Array | None, ctx: Context) -> list[Float]:
         """Return the gradients of the last layer's outputs, one (T, H, B) for each direction."""
         B, T = x.shape[:2]
         if self.returns == "last":
             found = []
-            for k, (dend, place) in enumerate(zip(self._divided(dy.T), _ends(x, ctx), strict=False)):
+            for k, (dend, place) in enumerate(zip(self._divided(dy.T), _ends(x, mask), strict=False)):
                 doutput = ctx.out(f"doutput {k}", (T, self.units, B))
                 doutput.fill(0)
-                doutput[place] = dend if ctx.mask is None else dend.T
+                doutput[place] = dend if mask is None else dend.T
                 found.append(doutput)
             return found
         doutputs = ctx.out("doutputs", (T, self.width, B))
         if self.returns == "mean":
-            np.divide(dy, _lengths(x, ctx), out=dy)
+            np.divide(dy, _lengths(x, mask), out=dy)
             np.copyto(doutputs, dy.T)
         else:
             np.copyto(doutputs, dy.transpose(1, 2, 0))
@@ -215,17 +217,17 @@ def _through(level: _Level, doutputs: list[Float]) -> Any:
     return level.dropout.backward(dx) if level.dropout is not None else dx
 
 
-def _ends(x: Float, ctx: Context) -> tuple[Any, Any]:
+def _ends(x: Float, mask: Array | None) -> tuple[Any, Any]:
     """Return where the two directions end in (T, H, B): at the last position that is there, and at the first."""
     B, T = x.shape[:2]
-    if ctx.mask is None:
+    if mask is None:
         return T - 1, 0
-    last, first = T - 1 - ctx.mask[:, ::-1].argmax(axis=1), ctx.mask.argmax(axis=1)
+    last, first = T - 1 - mask[:, ::-1].argmax(axis=1), mask.argmax(axis=1)
     return (last, slice(None), np.arange(B)), (first, slice(None), np.arange(B))
 
 
-def _lengths(x: Float, ctx: Context) -> Any:
+def _lengths(x: Float, mask: Array | None) -> Any:
     """Return how many positions every sequence has, (B, 1), at least 1; or the one number that all have."""
-    if ctx.mask is None:
+    if mask is None:
         return x.shape[1]
-    return np.maximum(ctx.mask.sum(axis=1, keepdims=True), 1).astype(x.dtype)
+    return np.maximum(mask.sum(axis=1, keepdims=True), 1).astype(x.dtype)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import Items
 from nnctl.nn.layer import Context, Layer, ShapeError, Views
+from nnctl.nn.windows import blanked, mask_of
 
 __all__ = ["Flatten", "Reshape"]
 
@@ -22,6 +23,8 @@ class Flatten(Layer, name="flatten"):
     backward:  dx = dy, read in the shape of x
 
     Shapes: x (B, ...), y (B, D) with D the product of the other axes.
+
+    Padding of short sequences is zero, whatever stands there, and has no gradient.
     """
 
     def out_shape(self, shape: Shape) -> Shape:
@@ -30,12 +33,11 @@ class Flatten(Layer, name="flatten"):
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return x as (B, D)."""
-        ctx.saved = x.shape
-        return x.reshape(len(x), prod(x.shape[1:]))
+        return _rearranged(x, (prod(x.shape[1:]),), self.name, ctx)
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return dy in the shape of x."""
-        return dy.reshape(ctx.saved)
+        return _arranged_back(dy, ctx)
 
 
 def _one_left_open(shape: Shape) -> Shape:
@@ -53,6 +55,9 @@ class Reshape(Layer, name="reshape"):
     backward:  dx = dy, read in the shape of x
 
     Shapes: x (B, ...), y (B, *shape), as many values in one as in the other. Nothing is moved: to swap axes takes more.
+
+    Padding of short sequences is zero, whatever stands there, and has no gradient. Where the first axis stays, it is
+    still time; else what is returned has no mask.
     """
 
     shape: Annotated[Items[int], Field(min_length=1), AfterValidator(_one_left_open)]
@@ -69,9 +74,25 @@ class Reshape(Layer, name="reshape"):
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return x in the new shape."""
-        ctx.saved = x.shape
-        return x.reshape(len(x), *self.out_shape(x.shape[1:]))
+        return _rearranged(x, self.out_shape(x.shape[1:]), self.name, ctx)
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return dy in the shape of x."""
-        return dy.reshape(ctx.saved)
+        return _arranged_back(dy, ctx)
+
+
+def _rearranged(x: Float, shape: Shape, layer: str, ctx: Context) -> Float:
+    """Return x with samples of another shape, nothing in its padding, and leave the mask that this has."""
+    mask = mask_of(x, layer, ctx)
+    ctx.saved = x.shape, mask
+    if mask is not None:
+        x = blanked(x, mask, 0.0, ctx.out("x", x.shape))
+        if shape[0] != x.shape[1]:
+            ctx.mask = None
+    return x.reshape(len(x), *shape)
+
+
+def _arranged_back(dy: Float, ctx: Context) -> Float:
+    shape, mask = ctx.saved
+    dx = dy.reshape(shape)
+    return dx if mask is None else blanked(dx, mask, 0.0, dx)

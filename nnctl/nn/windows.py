@@ -13,7 +13,7 @@ from pydantic import Field, Strict
 
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import PositiveInt
-from nnctl.nn.layer import ShapeError
+from nnctl.nn.layer import Context, ShapeError
 
 __all__ = [
     "Extent",
@@ -26,6 +26,7 @@ __all__ = [
     "blocks",
     "check_image",
     "check_positions",
+    "mask_of",
     "pair",
     "windows_of_images",
     "windows_of_sequences",
@@ -223,6 +224,21 @@ def check_positions(layer: str, shape: Shape) -> None:
 def as_images(x: Float) -> Float:
     """Return sequences (B, T, C) as images (B, T, 1, C); images stay what they are."""
     return x[:, :, None] if x.ndim == 3 else x
+
+
+def mask_of(x: Float, layer: str, ctx: Context) -> Array | None:
+    """Return which positions of sequences x (B, T, C) are there, or None where all are, and for what is no sequence.
+
+    Raises
+    ------
+    ShapeError
+        Where the mask is for sequences of another length.
+    """
+    if ctx.mask is None or x.ndim != 3:
+        return None
+    if ctx.mask.shape != x.shape[:2]:
+        raise ShapeError(f"{layer} reads {x.shape[:2]} positions, and the mask has {ctx.mask.shape}.")
+    return ctx.mask
 
 
 def blanked(x: Float, mask: Array, value: float, out: Float) -> Float:

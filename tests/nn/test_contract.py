@@ -25,6 +25,7 @@ CASES = [
     for name in LAYERS
     for i, (layer, shape) in enumerate(layer_examples(name))
 ]
+OF_SEQUENCES = [case for case in CASES if len(case.values[1]) == (1 if case.values[0].vocabulary() is not None else 2)]
 every_layer = pytest.mark.parametrize(("layer", "shape"), CASES)
 
 
@@ -85,6 +86,11 @@ def test_inference_is_deterministic_and_draws_nothing(layer: Layer, shape: Shape
 @every_layer
 def test_training_repeats_at_the_same_step(layer: Layer, shape: Shape) -> None:
     contract.training_repeats_at_the_same_step(layer, shape)
+
+
+@pytest.mark.parametrize(("layer", "shape"), OF_SEQUENCES)
+def test_what_stands_in_the_padding_of_sequences_changes_nothing(layer: Layer, shape: Shape) -> None:
+    contract.padding_changes_nothing(layer, shape)
 
 
 @every_layer

@@ -7,7 +7,7 @@ import pytest
 from contract import Rig
 
 from nnctl.core.arrays import Shape
-from nnctl.nn.layer import Layer
+from nnctl.nn.layer import Layer, ShapeError
 from nnctl.nn.layout import Layout
 from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network
@@ -99,6 +99,43 @@ def test_several_replicas_give_the_statistics_and_gradients_of_one(shape: Shape,
         team.close()
     np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(states[1], states[0], rtol=1e-12)
+
+
+MASK = np.arange(6) < np.array([6, 2, 1, 5, 3])[:, None]
+
+
+def test_padding_counts_in_no_statistic_of_the_batch() -> None:
+    """As if the positions that are there were rows of a table."""
+    x, junk = np.random.default_rng(0).normal(2, 3, size=(5, 6, 4)), 1e6 * np.random.default_rng(1).normal(size=4)
+    dy = np.random.default_rng(2).normal(size=x.shape)
+    table, sequences = Rig(BatchNorm(), (4,)), Rig(BatchNorm(), (6, 4))
+    y = sequences.replica.forward(np.where(MASK[:, :, None], x, junk), training=True, mask=MASK)
+    np.testing.assert_allclose(y[MASK], table.forward(x[MASK]), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(sequences.network.state, table.network.state, rtol=1e-12)
+    np.testing.assert_allclose(sequences.backward(dy)[MASK], table.backward(dy[MASK]), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(sequences.grad, table.grad, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("replicas", [2, 3])
+def test_replicas_count_together_what_is_there(replicas: int) -> None:
+    layers = [{"dense": 4}, "batch_norm", "tanh", "batch_norm", "global_avg_pool", {"dense": 2}]
+    x = np.random.default_rng(0).normal(2, 3, size=(5, 6, 4))
+    t = np.random.default_rng(1).normal(size=(5, 2))
+    gradients, states = [], []
+    for size in (1, replicas):
+        network = Network(Layout(tuple(Layer.parse(layer) for layer in layers), (6, 4)), dtype=np.float64)
+        team = Team(network, size)
+        gradients.append(team.gradient(Loss.parse("mse"), x, t, None, divisor=5.0, step=0, mask=MASK).copy())
+        states.append(network.state.copy())
+        team.close()
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(states[1], states[0], rtol=1e-12)
+
+
+def test_a_mask_of_another_length_is_refused() -> None:
+    rig = Rig(BatchNorm(), (6, 4))
+    with pytest.raises(ShapeError, match="the mask has"):
+        rig.replica.forward(rig.x(5), training=True, mask=MASK[:, 1:])
 
 
 def test_batch_norm_without_training_is_an_affine_map_with_its_gradient() -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from nnctl.checks.gradients.examples import layer_examples, loss_examples, penalty_examples
 from nnctl.checks.gradients.lines import Line, measure
 from nnctl.checks.gradients.subjects import has_penalty, layer_alone, loss_alone, penalty_alone, random_network
@@ -91,9 +93,14 @@ def check_component(kind: str, name: str) -> Checked:
 
 def _layer(name: str) -> Iterator[tuple[str, Line]]:
     for layer, shape in layer_examples(name):
-        subject = layer_alone(layer, shape, rows=_ROWS)
-        for line in measure(subject, Sizes.of(Layout((layer,), shape), _ROWS)):
-            yield f"{layer.spelled(full=False)} on {('B', *shape)}".replace("'", ""), line
+        sizes = Sizes.of(Layout((layer,), shape), _ROWS)
+        said = f"{layer.spelled(full=False)} on {('B', *shape)}".replace("'", "")
+        for line in measure(layer_alone(layer, shape, rows=_ROWS), sizes):
+            yield said, line
+        if len(shape) == 2 and layer.vocabulary() is None:
+            mask = np.arange(shape[0]) < shape[0] - np.arange(_ROWS)[:, None] % shape[0]
+            for line in measure(layer_alone(layer, shape, rows=_ROWS, mask=mask), sizes):
+                yield f"{said}, padded", line
 
 
 def _loss(name: str) -> Iterator[tuple[str, Line]]:

@@ -155,7 +155,9 @@ def whole_network(network: Network, loss: Loss, batch: Batch) -> Subject:
     return Subject(evaluate, tensors, unrepeatable)
 
 
-def layer_alone(layer: Layer, shape: Shape, theta: Mapping[str, Array] | None = None, rows: int = 5) -> Subject:
+def layer_alone(
+    layer: Layer, shape: Shape, theta: Mapping[str, Array] | None = None, rows: int = 5, mask: Array | None = None
+) -> Subject:
     """Return <dy, y> of a layer by its input and parameters, for a fixed Gaussian dy: its Jacobian along dy.
 
     Parameters
@@ -167,6 +169,8 @@ def layer_alone(layer: Layer, shape: Shape, theta: Mapping[str, Array] | None = 
         Its parameters by name, after the name of the layer itself; random ones where left out.
     rows : int
         Samples in the batch.
+    mask : bool array (rows, T), optional
+        Which positions of sequences are there. What comes out where nothing is has no gradient.
     """
     network = random_network(layer, shape)
     for name, tensor in network.tensors().items():
@@ -174,8 +178,12 @@ def layer_alone(layer: Layer, shape: Shape, theta: Mapping[str, Array] | None = 
             tensor[...] = theta[name.removeprefix(f"0.{layer.name}")]
     rng, tokens = stream(1, "gradcheck/x"), layer.vocabulary()
     x = rng.normal(size=(rows, *shape)) if tokens is None else rng.integers(0, tokens, (rows, *shape)).astype(float)
-    passes = _Passes(network, x)
+    passes = _Passes(network, x, mask)
     dy = stream(2, "gradcheck/dy").normal(size=(rows, *layer.out_shape(shape)))
+    passes.forward()
+    left = passes.replica.now.mask
+    if left is not None:
+        dy[~left] = 0
 
     def evaluate() -> Evaluation:
         y = passes.forward()
