@@ -32,7 +32,7 @@ class Audio(LabelledFiles, name="audio"):
 
     PCM of 8, 16, 24 or 32 bits, or floats; full scale is -1 to 1. In a folder, the names of its folders are the
     classes, and recordings at any depth in them belong to the class; other files, and names that begin with a dot, are
-    passed over. In a CSV, paths start from its own folder.
+    passed over. In a CSV, paths start from its own folder and stay in it.
 
     A row is a sequence (T, D) of what `features` says. Without `seconds`, rows of different durations are padded, and
     masked, so that padding changes nothing that a sequence layer says. Recordings of several rates, or of several

@@ -32,8 +32,8 @@ class Images(LabelledFiles, name="images"):
 
     A row is (H, W, C) with values 0 to 255. In a folder, the names of its folders are the classes, and images at any
     depth in them belong to the class; other files, and names that begin with a dot, are passed over. In a CSV, paths
-    start from its own folder. JPEG files are turned the way that the camera says it was held; transparency is dropped;
-    of 16 bits the upper 8 are kept.
+    start from its own folder and stay in it. JPEG files are turned the way that the camera says it was held;
+    transparency is dropped; of 16 bits the upper 8 are kept.
 
     What takes at most half of the free memory (5 bytes a value: 1 as it is in the file, 4 scaled) is decoded once and
     held; of more than that, every batch is read when it is needed, by as many threads as there are cores, two batches
@@ -95,7 +95,7 @@ class Images(LabelledFiles, name="images"):
             whole[:] = in_threads(lambda path: _decodes(files, path), paths)
             files = ImageFiles([path for path, kept in zip(paths, whole, strict=True) if kept], size, channels)
             self.refuse_none(paths, whole)
-        x = files if self._stays_on_disk(files.shape) else files[:]
+        x = files if self._stays_on_disk(files.shape) else np.asarray(files)
         return Table(cast("Array", x), None, notes=self.left_out(paths, whole)), whole
 
     def _stays_on_disk(self, shape: Shape) -> bool:

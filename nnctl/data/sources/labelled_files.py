@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from nnctl.core.arrays import Array
 from nnctl.core.component import did_you_mean
 from nnctl.core.errors import DataError
+from nnctl.data.sources.frames import LONGEST_LABEL
 from nnctl.data.sources.paths import found
 from nnctl.data.sources.source import Source
 from nnctl.data.table import PartName, Table, counted, rows_of
@@ -166,14 +167,24 @@ class LabelledFiles(Source):
                             f"{did_you_mean(name, columns)} Columns: {', '.join(columns) or 'none'}."
                         )
                 for line in lines:
-                    path, label = file.parent / (line[column] or ""), (line.get(self.target) or "").strip()
+                    path, label = _within(file, line[column] or ""), (line.get(self.target) or "").strip()
+                    if path is None:
+                        raise DataError(
+                            f"{file}:{lines.line_num}: {line[column]} leads out of {file.parent}, where the list is. "
+                            f"Put the list into a folder above all its {self.kind}s."
+                        )
                     if not path.is_file():
                         raise DataError(f"{file}:{lines.line_num}: there is no {self.kind} {path}.")
                     if not label and labelled:
                         raise DataError(f"{file}:{lines.line_num}: {path.name} has no {self.target}.")
+                    if len(label) > LONGEST_LABEL:
+                        raise DataError(
+                            f"{file}:{lines.line_num}: the {self.target} has {len(label):,} characters; a label has at "
+                            f"most {LONGEST_LABEL:,}."
+                        )
                     listed.paths.append(path)
                     listed.labels.append(label)
-        except (UnicodeDecodeError, csv.Error) as error:
+        except (UnicodeDecodeError, csv.Error, OSError) as error:
             raise DataError(f"{file}: is no CSV in UTF-8 that can be read: {error}.") from None
         if not all(listed.labels):
             listed.labels.clear()
@@ -199,6 +210,12 @@ class LabelledFiles(Source):
         left_out = [path for path, kept in zip(paths, whole, strict=True) if not kept]
         said = f"{counted(len(left_out), self.kind)} cannot be read and left out: {first_of(left_out)}"
         return (said,) if left_out else ()
+
+
+def _within(file: Path, path: str) -> Path | None:
+    """Return what a path in a list names; None where it leads out of the list's folder."""
+    whole = os.path.normpath(file.parent / path)
+    return Path(whole) if os.path.commonpath([whole, file.parent]) == str(file.parent) else None
 
 
 def _is_hidden(name: str) -> bool:
