@@ -42,7 +42,7 @@ class Rung:
     losses : tuple of float
         The loss before each step.
     floor : float
-        The loss that cannot be passed.
+        The loss that is judged from: that which cannot be passed, or that of the best linear map.
     z, z_inference : array (A, K)
         The last answers in training and in inference mode.
     training, inference : Score
@@ -157,7 +157,7 @@ def _try(goal: Goal, i: int, steps: int, tell: Tell) -> Rung:
         lr=lr,
         outcome=outcome,
         losses=tuple(losses),
-        floor=goal.floor.loss,
+        floor=goal.lowest,
         z=goal.frozen.answers(z),
         z_inference=goal.frozen.answers(z_inference),
         training=goal.score(z),

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from nnctl.checks.capacity import GAINED
 from nnctl.checks.causes import Evidence, causes
 from nnctl.checks.frozen import FrozenBatch
-from nnctl.checks.goal import ABOVE_FLOOR, R2, Goal, Score
+from nnctl.checks.goal import R2, Goal, Score
 from nnctl.checks.ladder import Rung, climb
 from nnctl.checks.symptoms import symptoms
 from nnctl.core.arrays import Array
@@ -29,7 +30,9 @@ OVERFIT = Rule(
     "of rows: it has far more weights than there are rows. It is the quickest test of data, loss, gradients, initial "
     "weights and learning rate together, and what fails it is not worth a long training.",
     threshold="every row right that can be right and the loss within 0.01 of its floor, in a regression R2 of 0.99; "
-    "within 1000 steps at one of seven learning rates around the spec's",
+    "within 1000 steps at one of seven learning rates around the spec's. A network that is linear, or has fewer "
+    "weights than the batch has numbers to learn, has no room for that: it passes where it gains "
+    f"{GAINED:.0%} of what the best linear map of the batch gains on one answer for all rows",
     fix=f"Look at the causes that are named with it. Where there are none: {NEXT}",
     source="Karpathy (2019), A recipe for training neural networks",
 )
@@ -63,7 +66,8 @@ def overfit_batch(experiment: Experiment, *, size: int = 16, steps: int = 1000, 
     Rows are chosen by the spec's seed so that they cover the targets. Dropout, penalties, weight decay, early stopping,
     the schedule, and weights of rows and classes are off; clipping and label smoothing are not. The spec's learning
     rate is tried first, then 10, 1/10, 100, 1/100, 1000 and 1/1000 of it, each from the same start, until the batch is
-    learned: every row right that can be, and the loss within 0.01 of its floor, or R2 of 0.99.
+    learned: every row right that can be, and the loss within 0.01 of its floor, or R2 of 0.99; where the network has no
+    room for that, nearly what the best linear map of the batch gains.
 
     Parameters
     ----------
@@ -80,7 +84,8 @@ def overfit_batch(experiment: Experiment, *, size: int = 16, steps: int = 1000, 
     -------
     Report
         Its figures: ``task``, ``loss``, ``size``, ``steps``; ``rows``, where they stand in the source, counted from 0;
-        ``switched_off``; ``floor``, ``mixed_rows``, ``can_be_right``; ``start``, what the fresh network shows;
+        ``switched_off``; ``floor``, the loss that is judged from, ``mixed_rows``, ``can_be_right``; ``straight``, what
+        the best linear map comes to where no more can be asked; ``start``, what the fresh network shows;
         ``rungs``, one for each learning rate; ``shown``, which of them the ``predictions`` are of.
     """
     frozen = FrozenBatch.of(experiment, size)
@@ -99,22 +104,27 @@ def _headline(evidence: Evidence) -> str:
     what = counted(len(frozen.rows), frozen.word)
     if learned is None:
         return f"The network does not learn {what} by heart: {_worth(evidence, evidence.best.training)}."
+    how = f"learns {what} by heart" if evidence.by_heart else f"fits {what} as well as a straight line can"
     rate = "the spec's learning rate" if learned is evidence.own else f"lr {learned.lr:.3g}, not the spec's"
-    return f"The network learns {what} by heart in {learned.steps} steps with {rate}."
+    return f"The network {how}, in {counted(learned.steps, 'step')} with {rate}."
 
 
 def _verdict(evidence: Evidence, blamed: tuple[Finding, ...]) -> Finding:
     best = evidence.best
     worth = _worth(evidence, best.training)
-    measured = {"value": best.training.loss, "threshold": evidence.goal.floor.loss + ABOVE_FLOOR}
+    measured = {"value": best.training.loss, "threshold": evidence.goal.lowest + evidence.goal.above}
     if best.outcome == "diverged":
         return evidence.blame(OVERFIT, f"{worth} at all of {len(evidence.rungs)} learning rates.", **measured)
     if evidence.learned is None:
         fix = "Mend what is named above first." if blamed else f"None of the usual causes shows. {NEXT}"
         tried = f"{len(evidence.rungs)} learning rates and up to {max(r.steps for r in evidence.rungs)} steps"
         return evidence.blame(OVERFIT, f"{worth} at the best of {tried}, lr {best.lr:.3g}.", fix=fix, **measured)
+    asked, room = evidence.goal.asked, ""
+    if asked is not None and not evidence.by_heart:
+        room = f"; {evidence.room}, and the best straight fit comes to {_worth(evidence, asked)}"
     nearly = "" if best is evidence.own else f"; the spec's {evidence.own.lr:.3g} came to {evidence.own.last:.3g}"
-    return OVERFIT.passed(f"{worth} after {best.steps} steps with lr {best.lr:.3g}{nearly}.", **measured)
+    after = f"after {counted(best.steps, 'step')} with lr {best.lr:.3g}"
+    return OVERFIT.passed(f"{worth} {after}{nearly}{room}.", **measured)
 
 
 def _worth(evidence: Evidence, score: Score) -> str:
@@ -170,10 +180,11 @@ def _figures(evidence: Evidence, steps: int) -> dict[str, Any]:
         "steps": steps,
         "rows": list(dict.fromkeys(frozen.rows.tolist())),
         "switched_off": list(frozen.switched_off),
-        "floor": goal.floor.loss,
+        "floor": goal.lowest,
         "mixed_rows": int(goal.floor.mixed.sum()),
         "can_be_right": goal.can_be_right if frozen.experiment.loss.task == "classification" else None,
-        "goal": {"above_floor": ABOVE_FLOOR, "r2": R2},
+        "straight": None if goal.asked is None else goal.asked.plain(),
+        "goal": {"above_floor": goal.above, "r2": R2 if goal.asked is None else None},
         "start": evidence.start.plain(),
         "rungs": [rung.plain() for rung in evidence.rungs],
         "shown": evidence.rungs.index(evidence.best),

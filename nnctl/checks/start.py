@@ -128,7 +128,10 @@ def _headline(findings: list[Finding], figures: dict[str, Any]) -> str:
     bad = next((finding for finding in findings if finding.verdict != "pass"), None)
     if bad is not None:
         return bad.message
-    return f"the loss starts at {figures['loss']:.4g}, near {figures['expected']}, {figures['reference']:.4g}."
+    return (
+        f"the loss starts at {figures['loss']:.4g}: {figures['expected']} is {figures['reference']:.4g}, and the first "
+        f"outputs account for the rest."
+    )
 
 
 # ------------------------------------------------------------------ what is measured

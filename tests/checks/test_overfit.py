@@ -149,6 +149,65 @@ def test_a_loss_of_zero_is_not_enough_where_rows_are_wrong(experiment):
     assert report.verdict == "fail"
 
 
+LINEAR = {
+    "linear regression": "data: {source: diabetes, target_scaling: standard}\nloss: mse\n",
+    "median regression": "data: {source: diabetes, target_scaling: standard}\nloss: mae\n",
+    "logistic regression": "data: {source: moons}\nloss: binary_cross_entropy\n",
+    "softmax regression": "data: {source: moons}\nloss: cross_entropy\n",
+    "support vectors": "data: {source: moons}\nloss: hinge\n",
+    "perceptron": "data: {source: moons}\nloss: perceptron\ninit: zeros\n",
+}
+LINE = "architecture: [dense: outputs]\n"
+
+
+@pytest.mark.parametrize("text", LINEAR.values(), ids=LINEAR)
+def test_a_linear_network_has_to_fit_its_batch_no_better_than_a_line_can(text, experiment):
+    report = overfit_batch(experiment(text + LINE + "optimizer: {adam: 0.1}\n"))
+    assert report.verdict == "pass", [f.message for f in report.findings]
+    assert "as well as a straight line can" in report.headline
+    assert report.figures["straight"] is not None
+
+
+def test_what_is_asked_of_a_linear_regression_is_what_least_squares_reaches(experiment):
+    from sklearn.linear_model import LinearRegression
+
+    small = experiment(LINEAR["linear regression"] + LINE + "optimizer: {adam: 0.1}\n")
+    frozen = FrozenBatch.of(small, 16)
+    x, t = frozen.batch.x.astype(float), frozen.t.astype(float)
+    asked = overfit_batch(small).figures["straight"]
+    assert asked["r2"] == pytest.approx(LinearRegression().fit(x, t).score(x, t), abs=1e-6)
+
+
+@pytest.mark.parametrize("bend", ["relu", "tanh"])
+def test_a_network_of_fewer_weights_than_numbers_is_asked_for_no_more_than_a_line(bend, experiment):
+    text = LINEAR["linear regression"] + f"architecture: [dense: 1, {bend}, dense: outputs]\noptimizer: {{adam: 0.1}}\n"
+    assert overfit_batch(experiment(text)).verdict == "pass"
+
+
+SMALL_FAULTS = {
+    "overfit-lr-too-low": "optimizer: {adam: 1e-5}\n",
+    "overfit-lr-too-high": "optimizer: {sgd: 5.0}\n",
+    "overfit-target-range": "data: {source: diabetes, target_scaling: none}\noptimizer: {adam: 1e-3}\n",
+}
+
+
+@pytest.mark.parametrize(("rule", "change"), SMALL_FAULTS.items(), ids=SMALL_FAULTS)
+def test_a_fault_of_a_linear_regression_is_found_all_the_same(rule, change, experiment):
+    data = "" if "data:" in change else "data: {source: diabetes, target_scaling: standard}\n"
+    report = overfit_batch(experiment(f"{data}{change}loss: mse\n{LINE}"))
+    assert report.verdict != "pass"
+    assert report.first.rule == rule, [f.message for f in report.findings]
+
+
+def test_a_regression_whose_rows_are_near_no_line_is_warned_of_being_too_small(experiment, tmp_path):
+    rows = [f"{x},{x % 2}" for x in range(100)]
+    (tmp_path / "a.csv").write_text("\n".join(["x,y", *rows]))
+    text = "data: {source: {csv: {path: a.csv, target: y}}, target_scaling: standard}\nloss: mse\n"
+    report = overfit_batch(experiment(text + LINE + "optimizer: {adam: 0.1}\n"), size=64)
+    assert report.first.rule == "overfit-too-small"
+    assert report.verdict == "warn"
+
+
 def test_running_statistics_are_given_time_to_settle(experiment):
     text = "data: {source: digits, scaling: none}\nloss: cross_entropy\noptimizer: {adam: 0.03}\n"
     layers = "architecture: [dense: 32, {batch_norm: {momentum: 0.01}}, relu, dense: outputs]\n"

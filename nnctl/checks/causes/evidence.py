@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from nnctl.checks.capacity import is_straight
 from nnctl.checks.goal import R2, Goal
 from nnctl.checks.ladder import Rung
 from nnctl.checks.symptoms import Symptoms
@@ -57,6 +58,19 @@ class Evidence:
         return next((rung for rung in self.rungs if rung.outcome == "learned"), None)
 
     @property
+    def by_heart(self) -> bool:
+        """Whether the best rung has learned the batch by heart, and not only as well as a line can."""
+        return self.goal.by_heart(self.best.training)
+
+    @property
+    def room(self) -> str:
+        """Why no more can be asked of the network than of a line, in words."""
+        frozen = self.goal.frozen
+        if is_straight(frozen):
+            return "the network is linear"
+        return f"the network has {frozen.experiment.layout.size} weights for {self.targets.size} numbers"
+
+    @property
     def best(self) -> Rung:
         """The rung that reached the goal, else the one that came nearest."""
         return self.learned or min(self.rungs, key=lambda rung: rung.last)
@@ -75,18 +89,21 @@ class Evidence:
     def failed(self) -> bool:
         """Whether this is a failure and not a warning.
 
-        It is one where no rate reached the goal, unless the best is well on its way or all that is left are outliers;
-        and where only a lower rate did and the spec's own went less than half of the way, with no warm-up to help it.
+        It is one where no rate reached the goal, unless the best is well on its way, all that is left are outliers, or
+        a regression has no room for more than a line and the rows are not near one; and where only a lower rate did
+        and the spec's own went less than half of the way, with no warm-up to help it.
         """
         if self.learned is None:
-            return not (self.on_its_way or self.only_outliers_left.any())
+            straight, is_regression = self.goal.straight, self.goal.frozen.experiment.loss.task == "regression"
+            no_line = straight is not None and straight.says_little and is_regression
+            return not (self.on_its_way or self.only_outliers_left.any() or no_line)
         is_lost = self.own.outcome != "learned" and self.own.covered < 0.5
         return is_lost and self.learned.factor < 1 and not self.experiment.spec.schedule.warmup
 
     @property
     def on_its_way(self) -> bool:
         """Whether the best rate was past half of the way and still falling, by 5 % or more in a tenth of the steps."""
-        best, floor = self.best, self.goal.floor.loss
+        best, floor = self.best, self.goal.lowest
         return best.outcome == "short" and best.covered > 0.5 and best.last - floor < 0.95 * (best.before_last - floor)
 
     @cached_property

@@ -195,25 +195,30 @@ def too_small(evidence: Evidence) -> Iterator[Finding]:
     """A network that could not hold the batch, however it is trained."""
     if evidence.learned is not None:
         return
-    frozen = evidence.goal.frozen
+    frozen, straight = evidence.goal.frozen, evidence.goal.straight
     layout, rows = frozen.experiment.layout, len(frozen.batch.x)
     if any(isinstance(row.layer, Attention | Recurrent) for row in layout.rows):  # they bend without an activation
         return
     bends = [row for row in layout.rows if isinstance(row.layer, Activation) and not isinstance(row.layer, Linear)]
     hidden = [kernel.units for kernel in evidence.start.kernels[:-1]]
     x = frozen.batch.x.reshape(rows, -1).astype(np.float64)
-    if not hidden or not bends:
+    if (not hidden or not bends) and evidence.goal.asked is None:
         rank = int(np.linalg.matrix_rank(np.column_stack([x, np.ones(rows)])))
         how = "has no hidden layer" if not hidden else "has no activation between its layers"
+        said = (
+            f"the network {how}, so all its borders are straight. They are sure to fit {rows} rows only where these, "
+            f"with the bias, span {rows} directions; they span {rank}."
+        )
+        if straight is not None:
+            said += f" The best straight fit leaves a loss of {straight.loss:.3g}, one answer {straight.constant:.3g}."
         yield evidence.blame(
             TOO_SMALL,
-            f"the network {how}, so all its borders are straight. They are sure to fit {rows} rows only where these, "
-            f"with the bias, span {rows} directions; they span {rank}.",
+            said,
             where="architecture",
             value=rank,
             threshold=rows,
         )
-    elif min(hidden) < NARROW or layout.size < evidence.targets.size:
+    elif hidden and bends and (min(hidden) < NARROW or layout.size < evidence.targets.size):
         yield evidence.blame(
             TOO_SMALL,
             f"the narrowest hidden layer has {min(hidden)} units and the network {layout.size} weights, for "

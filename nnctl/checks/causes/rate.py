@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nnctl.checks.causes.evidence import VANISHING, Evidence
 from nnctl.core.finding import Finding, Rule
+from nnctl.data.table import counted
 
 __all__ = ["not_finite", "rate_too_high", "rate_too_low"]
 
@@ -30,8 +31,9 @@ RATE_TOO_HIGH = Rule(
     about="The learning rate is too high to learn the batch.",
     why="A step goes in the direction in which the loss falls here; too long a step lands where it is higher. The loss "
     "then jumps about, or grows until the numbers overflow. Relu units may be thrown where they are zero for ever.",
-    threshold="fails at the spec's rate and passes at a hundredth or less, or at a tenth where the spec's goes less "
-    "than nine tenths of the way; or overflows at every rate that is tried, the smallest of them above 1",
+    threshold="fails at the spec's rate and passes, or is well on its way, at a hundredth or less, or at a tenth where "
+    "the spec's goes less than nine tenths of the way; or overflows at every rate that is tried, the smallest of them "
+    "above 1",
     fix="Lower optimizer.lr. The range test shows how far: nnctl lr-find.",
 )
 
@@ -75,20 +77,21 @@ def not_finite(evidence: Evidence) -> Iterator[Finding]:
 def rate_too_high(evidence: Evidence) -> Iterator[Finding]:
     """Only a lower rate learns the batch."""
     own, learned = evidence.own, evidence.learned
-    if learned is None or learned.factor >= 1:
+    better = learned or (evidence.best if evidence.on_its_way else None)
+    if better is None or better.factor >= 1:
         return
     if own.outcome == "diverged":
         said = f"the numbers overflow at step {own.steps}"
     else:
         said = f"the loss is {own.last:.4g} after {own.steps} steps, from {own.losses[0]:.4g}"
+    came = "the batch is learned" if learned is not None else f"the loss comes down to {better.last:.4g}"
     yield evidence.blame(
         RATE_TOO_HIGH,
-        f"with the spec's lr of {own.lr:.3g} {said}; with {learned.lr:.3g} the batch is learned in {learned.steps} "
-        f"steps.",
-        fix=f"Set optimizer.lr to {learned.lr:.3g}, or look for the best one: nnctl lr-find.",
+        f"with the spec's lr of {own.lr:.3g} {said}; with {better.lr:.3g} {came} in {counted(better.steps, 'step')}.",
+        fix=f"Set optimizer.lr to {better.lr:.3g}, or look for the best one: nnctl lr-find.",
         where="optimizer.lr",
         value=own.lr,
-        threshold=learned.lr,
+        threshold=better.lr,
     )
 
 
@@ -105,7 +108,7 @@ def rate_too_low(evidence: Evidence) -> Iterator[Finding]:
             value=own.lr,
             threshold=learned.lr,
         )
-    elif learned is None and evidence.on_its_way:
+    elif learned is None and evidence.on_its_way and best.factor >= 1:
         yield evidence.blame(
             RATE_TOO_LOW,
             f"at the best rate, {best.lr:.3g}, the loss is still falling: {best.before_last:.4g} to {best.last:.4g} in "
