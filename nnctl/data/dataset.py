@@ -13,6 +13,7 @@ from nnctl.data.series import Series
 from nnctl.data.targets import Task
 
 if TYPE_CHECKING:
+    from nnctl.data.audio import Recordings
     from nnctl.data.augment.text import TrainingTexts
 
 __all__ = ["Prepared", "Split"]
@@ -78,6 +79,8 @@ class Prepared:
         What makes network inputs of new raw rows.
     notes : tuple of str
         What a person should know, such as categories that only the validation part has.
+    recordings : Recordings or None
+        The sounds of all rows of the source, where the spec augments sounds.
     series : Series or None
         What the rows are windows of, where they are those of a time series; ``Split.rows`` are then their origins.
     texts : TrainingTexts or None
@@ -89,6 +92,7 @@ class Prepared:
     test: Split | None
     preprocessing: Preprocessing
     notes: tuple[str, ...] = ()
+    recordings: Recordings | None = None
     series: Series | None = field(default=None, kw_only=True)
     texts: TrainingTexts | None = None
 

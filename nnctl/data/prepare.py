@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from nnctl.core.arrays import Array
 from nnctl.core.errors import DataError
+from nnctl.data.augment.audio import OfSound
 from nnctl.data.augment.augmentation import Augmentation
 from nnctl.data.augment.text import TextAugmentation, TrainingTexts
 from nnctl.data.columns import ColumnEncoder
@@ -128,7 +129,9 @@ def prepare(
         return Split(inputs, targets, weight, chosen, lengths)
 
     parts = {name: part(chosen) for name, chosen in rows.items()}
-    return Prepared(parts["train"], parts.get("validation"), parts.get("test"), preprocessing, notes, texts=texts)
+    recordings = table.recordings if any(isinstance(step, OfSound) for step in augment) else None
+    validation, test = parts.get("validation"), parts.get("test")
+    return Prepared(parts["train"], validation, test, preprocessing, notes, texts=texts, recordings=recordings)
 
 
 def _loaded(source: Source, base: Path, seed: int) -> Table:

@@ -11,7 +11,7 @@ import numpy as np
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.errors import DataError, SpecError
 from nnctl.core.machine import available_memory, cores
-from nnctl.data.augment import Augmenter, Inputs, TextAugmenter
+from nnctl.data.augment import AudioAugmenter, Augmenter, Inputs, TextAugmenter
 from nnctl.data.augment.smote import Smote, enlarged
 from nnctl.data.batches import Batches, is_positionwise
 from nnctl.data.dataset import Prepared, Split
@@ -301,6 +301,8 @@ class Experiment:
         if not steps:
             return None
         given = (steps, Inputs.of(self.data), train.x, train.t, train.w, self.data.train.rows)
+        if self.data.recordings is not None:
+            return AudioAugmenter(self.data.recordings, *given, seed=self.spec.seed)
         if self.data.texts is None:
             return Augmenter(*given, seed=self.spec.seed)
         encoder = self.data.preprocessing.text

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from nnctl.data.augment.audio import OfSound
 from nnctl.data.augment.augmentation import Augmentation, Inputs, Mixing
 from nnctl.data.augment.smote import Smote
 from nnctl.data.batches import is_positionwise
@@ -25,8 +28,17 @@ def refuse_unsuited(loaded: LoadedSpec, data: Prepared, loss: Loss) -> None:
         said = step.refusal(inputs) or _unmixable(step, data, loss) or _unenlargeable(step, data)
         if step.comes_first and place > 0:
             said = "is done once, on the rows as they are, so that it must be the first of the list."
+        said = said or _too_late(loaded.spec.data.augment[: place + 1])
         if said is not None:
             raise loaded.error(("data", "augment", place), f"{step.name}: {said}")
+
+
+def _too_late(steps: Sequence[Augmentation]) -> str | None:
+    """Return why the last of the steps cannot stand where it does, or None."""
+    others = [step.name for step in steps if not isinstance(step, OfSound)]
+    if isinstance(steps[-1], OfSound) and others:
+        return f"changes the sound, of which {others[0]} changes what the network hears. Put it before {others[0]}."
+    return None
 
 
 def _unenlargeable(step: Augmentation, data: Prepared) -> str | None:

@@ -21,6 +21,7 @@ from pydantic import Field
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import Component
 from nnctl.core.random import words
+from nnctl.data.audio import AudioEncoder
 from nnctl.data.dataset import Prepared
 from nnctl.data.pictures import picture_shape
 from nnctl.data.scaling import Affine
@@ -87,6 +88,10 @@ class Inputs:
         Whether the tokens of a row are those of a text with a target of its own.
     varies : bool
         Whether rows have different lengths.
+    audio : AudioEncoder or None
+        What makes features of recordings, where the rows are such.
+    lengths : int array or None
+        How many steps of each training row are there, by its place in the source; None where all are.
     """
 
     shape: Shape
@@ -97,6 +102,8 @@ class Inputs:
     is_token: bool = False
     is_text: bool = False
     varies: bool = False
+    audio: AudioEncoder | None = None
+    lengths: Array | None = None
 
     @classmethod
     def of(cls, data: Prepared) -> Inputs:
@@ -105,14 +112,20 @@ class Inputs:
         shape = data.input_shape
         return cls(
             shape,
-            picture_shape(shape, data.features),
+            None if pre.audio is not None else picture_shape(shape, data.features),
             pre.scaling,
             None if pre.encoder is None else pre.encoder.is_onehot,
             None if pre.encoder is None else pre.encoder.is_code,
             is_token=train.x.dtype.kind in "iu",
             is_text=isinstance(pre.text, Texts),
             varies=train.lengths is not None,
+            audio=pre.audio,
+            lengths=None if train.lengths is None else _by_place(train.rows, train.lengths),
         )
+
+    def lengths_of(self, rows: Array) -> Array:
+        """Return how many steps of some rows are there, given by their places in the source."""
+        return np.full(len(rows), self.shape[0]) if self.lengths is None else self.lengths[rows]
 
     @cached_property
     def of_pixels(self) -> Affine:
@@ -133,6 +146,13 @@ class Inputs:
         return np.asarray(-affine.center[0, 0] / affine.scale[0, 0])
 
 
+def _by_place(rows: Array, values: Array) -> Array:
+    """Return values (N,) by the places of their rows in the source; 0 where there is none."""
+    found = np.zeros(rows.max() + 1, values.dtype)
+    found[rows] = values
+    return found
+
+
 class Augmentation(Component, family="augmentation"):
     """A change of training rows on their way to the network."""
 
@@ -144,6 +164,8 @@ class Augmentation(Component, family="augmentation"):
         "contrast": "color_jitter",
         "crop": "random_crop",
         "deletion": "random_deletion",
+        "freq_mask": "frequency_mask",
+        "frequency_masking": "frequency_mask",
         "gaussian_noise": "noise",
         "horizontal_flip": "flip",
         "random_brightness": "color_jitter",
@@ -156,6 +178,13 @@ class Augmentation(Component, family="augmentation"):
         "random_vertical_flip": "flip",
         "rotate": "rotation",
         "saturation": "color_jitter",
+        "add_noise": "white_noise",
+        "background_noise": "white_noise",
+        "pitch": "pitch_shift",
+        "spec_augment": "time_mask",
+        "specaugment": "time_mask",
+        "speed": "time_stretch",
+        "time_masking": "time_mask",
         "shift": "random_crop",
         "smotenc": "smote",
         "swap": "random_swap",

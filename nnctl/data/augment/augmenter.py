@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,8 +85,12 @@ class Augmenter:
 
     def _after(self, steps: int, chosen: Array, epoch: int) -> Float:
         """Return the inputs of some rows after the first of the steps."""
-        x = self.x[chosen]
-        for place, step in enumerate(self.steps[:steps]):
+        return self._changed(self.x[chosen], range(steps), chosen, epoch)
+
+    def _changed(self, x: Float, places: Iterable[int], chosen: Array, epoch: int) -> Float:
+        """Return the inputs x of some rows after the steps at those places of the list; x may be overwritten."""
+        for place in places:
+            step = self.steps[place]
             chance = self._chance(place, epoch, chosen)
             if isinstance(step, Mixing):
                 pairs = step.pairs(chance, self.inputs, len(self.x))
