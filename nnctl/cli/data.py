@@ -120,14 +120,18 @@ def _conduct(
 
 
 def _draw(figures: Mapping[str, Any]) -> bytes:
-    from nnctl.cli.pictures import histograms, samples  # noqa: PLC0415 - Matplotlib costs 0.3 s
+    from nnctl.cli.pictures import histograms, samples, spectrograms  # noqa: PLC0415 - Matplotlib costs 0.3 s
 
+    if "sounds" in figures:
+        return spectrograms.draw(figures)
     return samples.draw(figures) if "samples" in figures else histograms.draw(figures)
 
 
 def _draw_augmented(figures: Mapping[str, Any]) -> bytes | None:
-    from nnctl.cli.pictures import samples  # noqa: PLC0415 - Matplotlib costs 0.3 s
+    from nnctl.cli.pictures import samples, spectrograms  # noqa: PLC0415 - Matplotlib costs 0.3 s
 
+    if "augmented_sounds" in figures:
+        return spectrograms.draw_augmented(figures)
     return samples.draw_augmented(figures) if "augmented" in figures else None
 
 

@@ -21,6 +21,7 @@ from nnctl.checks.data.leaks import measure_leaks, target_leaks
 from nnctl.checks.data.order import judge_order, judge_validation, measure_order
 from nnctl.checks.data.rows import equal_rows, measure_rows, row_keys
 from nnctl.checks.data.sheets import augmented, augmented_rows, histograms, samples
+from nnctl.checks.data.sounds import augmented_sounds, sounds
 from nnctl.checks.data.targets import judge_classes, judge_values, measure_classes, measure_values
 from nnctl.checks.data.tokens import judge_tokens, measure_tokens, token_column, token_histograms
 from nnctl.checks.data.view import View, view_of, view_of_unusable
@@ -60,7 +61,7 @@ def check_data(experiment: Experiment, tell: Tell = silent) -> Report:
         Figures: ``rows`` (of each part), ``target``, ``notes``, ``columns`` (what each raw column holds), ``constant``,
         ``equal_rows``, ``skills`` (how well each column alone predicts the target), ``order``, ``targets``, ``inputs``
         (what the network receives), ``drift``, and ``samples`` of pictures, with ``augmented`` ones where the spec
-        augments, or ``histograms`` of a table, with ``augmented_rows``.
+        augments, ``sounds`` and ``augmented_sounds``, or ``histograms`` of a table, with ``augmented_rows``.
 
     Raises
     ------
@@ -140,6 +141,10 @@ def _looked_at(view: View, notes: Iterable[str], tell: Tell, known: Iterable[Fin
         figures["samples"] = samples(view)
         if view.experiment is not None and view.experiment.spec.data.augment:
             figures["augmented"] = augmented(view.experiment, view.image_shape)
+    elif view.table.recordings is not None and view.experiment is not None:
+        figures["sounds"] = sounds(view)
+        if view.experiment.spec.data.augment:
+            figures["augmented_sounds"] = augmented_sounds(view.experiment)
     elif not view.is_grid:
         figures["histograms"] = histograms(view, {finding.where for finding in findings})
         if view.experiment is not None and view.experiment.spec.data.augment:

@@ -13,7 +13,7 @@ from nnctl.data.audio.resampling import resampled
 
 __all__ = ["frame_length", "shifted", "stretched"]
 
-FRAME = 0.05
+FRAME = 0.04
 """Duration of a frame, in seconds: long enough to part the overtones of a voice, short enough to follow it."""
 OVERLAP = 4
 """Frames over every sample."""
