@@ -249,7 +249,7 @@ def _linear_score(experiment: Experiment, judged: Split) -> float:
     table = _table if tokens is None else partial(_bag_of_tokens, len(tokens))
     x, y = table(train.x[chosen], _some(train.lengths, chosen)), train.y[chosen]
     weight = None if train.weight is None else train.weight[chosen]
-    is_one_label = experiment.loss.task == "regression" or y.ndim == 1
+    is_one_label = y.ndim == 1 or (experiment.loss.task == "regression" and y.ndim == 2)
     if not is_one_label or len(np.unique(y)) < 2:
         return nan
     # SciPy brings a BLAS of its own, and its threads wait for each other where others are at work.

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nnctl.cli import forecast
 from nnctl.cli.document import print_document
 from nnctl.cli.words import duration, number, size
 from nnctl.core.finding import Tell, silent
@@ -158,6 +159,10 @@ class Screen:
         for part, values in summary["metrics"].items():
             table.add_row(part, *(number(values[name]) for name in figures), style="bold" if part == "test" else "")
         self.console.print(table)
+        if summary["forecast"] is not None:
+            self.table(*forecast.errors(summary["forecast"]))
+            for said in forecast.verdict(summary["forecast"]):
+                self.note(f"naive   {said}")
         value = "" if summary["best_value"] is None else f", {summary['monitor']} {number(summary['best_value'])}"
         self.note(
             f"ended   {summary['reason']} after {summary['epochs']} epochs, {summary['steps']:,} steps, "

@@ -64,6 +64,7 @@ def _run(entry: Entry) -> Iterator[str]:
     yield ""
     yield from _spec(entry)
     yield from _metrics(entry.summary.get("metrics"))
+    yield from _forecast(entry.summary.get("forecast"))
     yield from _findings(entry.summary.get("findings"))
     yield ""
     known = [(key, entry.environment[key]) for key in _ENVIRONMENT if entry.environment.get(key) is not None]
@@ -144,6 +145,21 @@ def _metrics(metrics: Any) -> Iterator[str]:
     columns += [Column(name, [shown(figures.get(name)) for figures in parts.values()]) for name in names]
     yield ""
     yield from lay_out(columns, terminal_width())[0]
+
+
+def _forecast(forecast: Any) -> Iterator[str]:
+    from nnctl.cli.columns import Column, lay_out, terminal_width  # noqa: PLC0415
+    from nnctl.cli.forecast import errors, verdict  # noqa: PLC0415
+
+    if not isinstance(forecast, dict) or not isinstance(forecast.get("errors"), dict):
+        return
+    headings, rows = errors(forecast)
+    first, *others = zip(*rows, strict=True)
+    columns = [Column(headings[0], list(first), left=True)]
+    columns += [Column(name, list(cells)) for name, cells in zip(headings[1:], others, strict=True)]
+    yield ""
+    yield from lay_out(columns, terminal_width())[0]
+    yield from verdict(forecast)
 
 
 def _findings(findings: Any) -> Iterator[str]:

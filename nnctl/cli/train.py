@@ -118,14 +118,23 @@ def train_to_the_end(session: Session, screen: Screen, *, plot: bool) -> dict[st
     if signals.number is not None:
         raise Interrupted(f"interrupted as the training ended; {session.run.path} is done.", signals.number)
     if plot:
-        from nnctl.cli.pictures import gradient_flow  # noqa: PLC0415 - Matplotlib costs 0.3 s, after the result stands
+        from nnctl.cli.pictures import (  # noqa: PLC0415 - Matplotlib costs 0.3 s, after the result stands
+            forecast,
+            gradient_flow,
+        )
         from nnctl.cli.pictures.curves import draw_curves  # noqa: PLC0415
+        from nnctl.experiment.forecasting import traces  # noqa: PLC0415
 
         result["plot"] = str(draw_curves(session.run))
         screen.note(f"curves  {result['plot']}")
         session.run.write_bytes("plots/gradient_flow.png", gradient_flow.draw(session.health.figures))
         result["gradient_flow"] = str(session.run.path / "plots" / "gradient_flow.png")
         screen.note(f"flow    {result['gradient_flow']}")
+        shown = traces(session.experiment, session.learner.network)
+        if shown is not None:
+            session.run.write_bytes("plots/forecast.png", forecast.draw(shown, session.run.name))
+            result["forecast_plot"] = str(session.run.path / "plots" / "forecast.png")
+            screen.note(f"forecast {result['forecast_plot']}")
     return result
 
 

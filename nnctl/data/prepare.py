@@ -99,8 +99,9 @@ def prepare(
     y_affine = None
     if classes is None:
         target_scaling = target_scaling or NoScaling()
-        y_affine = target_scaling.fit(y, rows["train"]).spread(y.shape[1:])
-        large = _large(y[rows["train"]]) if isinstance(target_scaling, NoScaling) else None
+        values, there = _positions(y, table, rows["train"]) if y.ndim == 3 else (y, rows["train"])
+        y_affine = target_scaling.fit(values, there).spread(values.shape[1:])
+        large = _large(values[there]) if isinstance(target_scaling, NoScaling) else None
         notes += (large,) if large else ()
     preprocessing = Preprocessing(
         task,
@@ -175,8 +176,11 @@ def _large(y: Array) -> str | None:
 
 def _instances(x: Array, table: Table, rows: Array) -> tuple[Array, Array]:
     """Return what scaling counts as a row, and which of them train: of sequences, every step that is there."""
-    if not table.sequence:
-        return x, rows
+    return _positions(x, table, rows) if table.sequence else (x, rows)
+
+
+def _positions(x: Array, table: Table, rows: Array) -> tuple[Array, Array]:
+    """Return all positions of sequences x (N, T, D) as rows (N T, D), and which of them are there in some sequences."""
     steps = x.shape[1]
     places = rows[:, None] * steps + np.arange(steps)
     if table.lengths is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -73,6 +74,8 @@ def class_indices(table: Table, classes: tuple[str, ...]) -> NDArray[np.int64]:
 def regression_values(table: Table) -> Float:
     """Return y as numbers, shape (N, outputs), in float64 or its own float type.
 
+    Targets (N, T, outputs) of sequences x (N, T, D) are left in their shape: every position has its own.
+
     Raises
     ------
     DataError
@@ -85,10 +88,11 @@ def regression_values(table: Table) -> Float:
             f"target '{table.target}' holds texts, such as '{example}'. Regression needs numbers, and the "
             f"loss is for regression. Use a classification loss such as cross_entropy."
         )
-    y = y.reshape(len(y), -1)
+    is_positionwise = table.sequence and y.ndim == 3 and y.shape[:2] == table.x.shape[:2]
+    y = y if is_positionwise else y.reshape(len(y), -1)
     if y.dtype.kind != "f":
         return y.astype(np.float64)
-    refuse_unusable(y, (table.target,) * y.shape[1], "target")
+    refuse_unusable(y, (table.target,) * math.prod(y.shape[1:]), "target")
     return y
 
 

@@ -171,7 +171,7 @@ class Experiment:
 
     def _wanted_shape(self) -> Shape:
         y = self.data.train.y
-        return (*y.shape[1:], self.outputs) if is_positionwise(y) else (self.outputs,)
+        return (y.shape[1], self.outputs) if is_positionwise(y) else (self.outputs,)
 
     def _wrong_width(self, layout: Layout) -> SpecError:
         what = f"{len(self.data.classes)} classes" if self.data.classes else f"{self.data.outputs} target column(s)"

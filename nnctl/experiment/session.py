@@ -16,6 +16,7 @@ from nnctl.data.dataset import Prepared
 from nnctl.data.image_files import ScaledImages
 from nnctl.experiment import comparability
 from nnctl.experiment.assembly import Experiment, set_blas_threads
+from nnctl.experiment.forecasting import beside_naive
 from nnctl.experiment.saving import restore_training, save_best, save_training
 from nnctl.runs.environment import environment
 from nnctl.runs.store import Run
@@ -268,6 +269,7 @@ class Session:
             "best_value": self.progress.patience.best,
             "weights": "best" if restored else "last",
             "metrics": {name: judge.network(network, part) for name, part in parts.items() if part is not None},
+            "forecast": beside_naive(self.experiment, network),
             "parameters": self.experiment.layout.size,
             "seconds": self.progress.seconds,
             "findings": [finding.plain() for finding in self.health.findings],

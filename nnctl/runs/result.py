@@ -14,7 +14,7 @@ __all__ = ["LESS_IS_BETTER", "Mode", "Result", "mode_of", "result_of"]
 
 Mode = Literal["min", "max"]
 
-LESS_IS_BETTER = frozenset({"loss", "log_loss", "mse", "rmse", "mae"})
+LESS_IS_BETTER = frozenset({"loss", "log_loss", "mse", "rmse", "mae", "mase"})
 """The figures, without ``train_``, ``val_`` or ``test_``, of which less is better; of all others more is."""
 
 _LARGEST = float_info.max
@@ -79,7 +79,7 @@ def result_of(entry: Entry) -> Result:
         seconds=_number(summary.get("seconds")),
         parameters=_whole(summary.get("parameters")),
         weights=weights if isinstance(weights, str) else None,
-        figures=_figures(summary.get("metrics")),
+        figures=_of_forecast(summary.get("forecast")) | _figures(summary.get("metrics")),
     )
 
 
@@ -143,6 +143,13 @@ def _figures(metrics: Any) -> dict[str, float]:
             if figure is not None:
                 found[f"{prefix}_{name}"] = figure
     return found
+
+
+def _of_forecast(forecast: Any) -> dict[str, float]:
+    """Return the errors of a forecast as figures of the part that it was measured on."""
+    if not isinstance(forecast, dict) or forecast.get("part") != "test" or not isinstance(forecast.get("errors"), dict):
+        return {}
+    return _figures({"test": forecast["errors"].get("network")})
 
 
 def _number(value: Any) -> float | None:

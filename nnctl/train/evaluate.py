@@ -105,13 +105,13 @@ class Judge:
 
     def network(self, network: Network, examples: Examples) -> dict[str, float]:
         """Return loss and metrics of the network in inference mode."""
-        if is_positionwise(examples.t):
+        if is_positionwise(examples.t) and self.loss.task == "classification":
             return self._in_blocks(network, examples)
         with np.errstate(over="ignore", invalid="ignore"):  # a diverging network is reported, not warned of
             return self.outputs(network.predict(examples.x, examples.mask), examples)
 
     def _in_blocks(self, network: Network, examples: Examples) -> dict[str, float]:
-        """Return the means over all positions, of which there may be too many to hold the outputs of all."""
+        """Return the means over all positions: there may be too many to hold the scores of all classes at each."""
         size, mean = network.layout.evaluation_rows, Mean()
         for start in range(0, len(examples.x), size):
             block = examples[start : start + size]

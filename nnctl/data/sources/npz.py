@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, ClassVar
 
@@ -25,6 +26,9 @@ PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 class Npz(Source, name="npz"):
     """Arrays of a NumPy archive: inputs x (N, ...), targets y (N,) or (N, outputs), numbers or texts.
+
+    Where x holds sequences (N, T, D) of numbers and y (N, T, outputs), every position has targets of its own: sequence
+    to sequence, a regression. A feature is then scaled alike at every position.
 
     Every other array of N values in the file can be named as the split's group or time. Pickled objects are refused.
     """
@@ -49,7 +53,7 @@ class Npz(Source, name="npz"):
                 raise DataError(f"{path}: there is no array '{key}'. It holds: {', '.join(arrays) or 'none'}.")
         table = table_of(arrays, self.x, self.y, path)
         weight = None if self.weight is None else arrays[self.weight]
-        return Table(table.x, table.y, table.features, self.y, weight=weight, side=table.side)
+        return replace(table, weight=weight)
 
 
 def table_of(arrays: dict[str, Array], x: str, y: str, path: Path) -> Table:
@@ -67,7 +71,10 @@ def table_of(arrays: dict[str, Array], x: str, y: str, path: Path) -> Table:
             )
     side = {key: a for key, a in arrays.items() if key not in {x, y} and a.shape == (len(inputs),)}
     features = tuple(f"x{i + 1}" for i in range(inputs.shape[1])) if inputs.ndim == 2 else ()
-    return Table(inputs, arrays.get(y), features, y, side=side)
+    targets = arrays.get(y)
+    is_sequence = inputs.ndim == 3 and inputs.dtype != np.uint8 and targets is not None and targets.ndim == 3
+    has_positions = is_sequence and targets is not None and targets.shape[1] == inputs.shape[1]
+    return Table(inputs, targets, features, y, side=side, sequence=has_positions)
 
 
 def read_npz(path: Path) -> dict[str, Array]:
