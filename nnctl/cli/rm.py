@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import ExitStack, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from nnctl.runs.listing import Entry
 
 __all__ = ["command"]
+
+_OURS = (
+    *("spec.yaml", "resolved.yaml", "run.json", "check.json", "metrics.jsonl", "health.jsonl", "preprocessing.json"),
+    *("checkpoints", "plots", "*.png", ".lock", ".*.tmp-*"),
+)
 
 
 def command(
@@ -51,11 +57,21 @@ def _refuse_what_is_no_run(entry: Entry) -> None:
 
     if Path(entry.path.rstrip("/")).is_symlink():
         raise UsageError(f"{entry.place} is a link. Remove the link itself, or name the directory that it leads to.")
-    if entry.kind == "foreign":
-        raise UsageError(f"{entry.place} is not the directory of a run or a check: nnctl does not remove it.")
+    if entry.kind == "foreign" or (entry.kind == "broken" and not _was_ours(entry)):
+        why = f" ({entry.reason})" if entry.kind == "broken" else ""
+        raise UsageError(f"{entry.place} is not the directory of a run or a check{why}: nnctl does not remove it.")
     inside = [found.name for found in entries_in(entry.path) if found.kind != "foreign"]
     if inside:
         raise UsageError(f"{entry.place} holds other runs ({inside[0]}): nnctl does not remove it.")
+
+
+def _was_ours(entry: Entry) -> bool:
+    """Whether a directory whose run.json says nothing has a name that nnctl gives, and only files that it writes."""
+    from nnctl.runs.folder import named_like_ours  # noqa: PLC0415
+
+    return named_like_ours(entry.path.rstrip("/")) and all(
+        any(fnmatch(file.name, pattern) for pattern in _OURS) for file in Path(entry.path).iterdir()
+    )
 
 
 def _confirmed(count: int) -> bool:

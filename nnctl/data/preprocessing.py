@@ -11,6 +11,8 @@ from numpy.typing import DTypeLike
 
 from nnctl.core.arrays import Array, Shape
 from nnctl.core.errors import DataError
+from nnctl.core.foreign import json_of
+from nnctl.core.inert import inert_json
 from nnctl.data.audio import AudioEncoder
 from nnctl.data.columns import ColumnEncoder
 from nnctl.data.finite import refuse_unusable
@@ -206,10 +208,10 @@ class Preprocessing:
             "series": None if self.series is None else self.series.to_plain(),
             "audio": None if self.audio is None else self.audio.to_plain(),
         }
-        return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=1)
+        return inert_json(json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=1))
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str | bytes) -> Self:
         """Return what ``to_json`` was given.
 
         Raises
@@ -218,7 +220,7 @@ class Preprocessing:
             The text is no preprocessing.
         """
         try:
-            plain = json.loads(text)
+            plain = json_of(text)
             return cls(
                 task=plain["task"],
                 inputs=tuple(plain["inputs"]),

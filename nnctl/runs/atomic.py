@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nnctl.core.errors import DiskError
+from nnctl.core.inert import inert_json
 
 __all__ = ["disk_errors", "leftovers", "link", "replace", "strict_json", "sync"]
 
@@ -97,7 +98,7 @@ def leftovers(directory: Path) -> list[Path]:
 
 def strict_json(data: Any, indent: int | None = None, *, ascii_only: bool = False) -> str:
     """Return JSON that every reader takes: a number that is not finite is null, since JSON has no NaN."""
-    return json.dumps(_jsonable(data), indent=indent, ensure_ascii=ascii_only, allow_nan=False)
+    return inert_json(json.dumps(_jsonable(data), indent=indent, ensure_ascii=ascii_only, allow_nan=False))
 
 
 def _jsonable(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnctl.core.errors import DataError, DiskError, UsageError
+from nnctl.core.foreign import json_of, read_up_to
 from nnctl.runs import atomic
 
 __all__ = ["FORMAT", "Folder", "is_newer", "iso", "make_folder", "named_like_ours", "unreadable"]
@@ -32,6 +32,8 @@ class Folder:
         """Replace a file atomically; `name` may lie in a subfolder, such as ``plots/loss.png``."""
         path = self.path / name
         if path.parent != self.path:  # a run directory that was removed is not made again
+            if path.parent.is_symlink():
+                raise DiskError(f"{path.parent}: is a link; nnctl writes to no place that a run leads to. Remove it.")
             with atomic.disk_errors(path):
                 path.parent.mkdir(exist_ok=True)
                 atomic.sync(self.path)
@@ -55,9 +57,11 @@ class Folder:
         """
         path = self.path / name
         try:
-            return json.loads(path.read_bytes())
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+            raw = read_up_to(path)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}.") from None
+        try:
+            return json_of(raw)
         except ValueError as error:
             raise DataError(f"{path}: is damaged: it is not JSON ({error}).") from None
 
@@ -73,7 +77,7 @@ def unreadable(record: Mapping[str, Any]) -> str:
     found = record.get("format")
     if is_newer(record):
         return f"was written by a newer nnctl: it has format {found}, and this one reads {FORMAT}. Update nnctl"
-    return "" if type(found) is int and found == FORMAT else f"is damaged: it has format {found!r}"
+    return "" if type(found) is int and found == FORMAT else f"is damaged: it has format {found!r:.60}"
 
 
 def named_like_ours(name: str) -> bool:

@@ -6,7 +6,6 @@ second. What is damaged, or no run at all, becomes an entry that says so, never 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from nnctl.core.errors import UsageError
+from nnctl.core.foreign import json_of, read_up_to
 from nnctl.core.hints import did_you_mean
+from nnctl.core.inert import inert
 from nnctl.runs import lock
 from nnctl.runs.folder import is_newer, named_like_ours, unreadable
 from nnctl.runs.store import Status
@@ -62,7 +63,7 @@ class Entry:
     @property
     def place(self) -> str:
         """Its path, printable."""
-        return _printable(self.path)
+        return inert(self.path)
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -95,18 +96,17 @@ class Entry:
 
 def read(path: str, name: str | None = None) -> Entry:
     """Return the entry of one directory."""
-    name = _printable(os.path.basename(path.rstrip("/")) if name is None else name)  # noqa: PTH119 - 2,000 times
+    name = inert(os.path.basename(path.rstrip("/")) if name is None else name)  # noqa: PTH119 - 2,000 times
     for file, kind in (("run.json", "run"), ("check.json", "check")):
         try:
-            with open(f"{path}/{file}", "rb", opener=_at_once) as opened:
-                raw = opened.read()
+            raw = read_up_to(f"{path}/{file}")
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError) as error:
             return Entry(path, name, "broken", "broken", {}, f"{file} cannot be read: {_why(error)}")
         try:
-            record = json.loads(raw)
-        except (ValueError, RecursionError):
+            record = json_of(raw)
+        except ValueError:
             return Entry(path, name, "broken", "broken", {}, f"{file} is not JSON")
         wrong = _wrong(record)
         if wrong:
@@ -236,15 +236,11 @@ def _wrong(record: Any) -> str:
     if unreadable(record):
         return unreadable(record)
     if not isinstance(record.get("status"), str) or record["status"] not in _STATUSES:
-        return f"has the status {record.get('status')!r}, which nnctl did not write"
+        return f"has the status {record.get('status')!r:.60}, which nnctl did not write"
     for key in ("environment", "summary", "spec"):
         if not isinstance(record.get(key, {}), dict):
             return f"is damaged: {key} is not what nnctl wrote"
     return ""
-
-
-def _at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a named pipe would wait for a writer, for ever
 
 
 def _leads_to_directory(item: os.DirEntry[str]) -> bool:
@@ -259,10 +255,6 @@ def _is_directory(path: str) -> bool:
         return os.path.isdir(path)  # noqa: PTH112
     except ValueError:  # a name that no file can have
         return False
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
 
 
 def _why(error: Exception) -> str:

@@ -31,7 +31,7 @@ def hold(directory: Path) -> Iterator[None]:
     """
     path = directory / ".lock"
     with atomic.disk_errors(path):
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
         with atomic.disk_errors(path):
             if not _taken(file):
@@ -47,7 +47,7 @@ def hold(directory: Path) -> Iterator[None]:
 def is_held(directory: Path) -> bool:
     """Whether a process holds the lock; nothing is written, so that a folder may be read-only."""
     try:
-        file = os.open(directory / ".lock", os.O_RDONLY)
+        file = os.open(directory / ".lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:

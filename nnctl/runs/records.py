@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from nnctl.core.errors import DataError
+from nnctl.core.foreign import json_of, read_up_to
 from nnctl.runs import atomic
 
 __all__ = ["Records"]
+
+MOST_BYTES = 256_000_000
+"""Of a file that is read."""
+_OWN_FILE = os.O_NOFOLLOW | os.O_NONBLOCK
+"""In a run of somebody else a link, or a pipe, may stand in the place of the file."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Records:
         """
         line = (atomic.strict_json(record) + "\n").encode()
         with atomic.disk_errors(self.path):
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _OWN_FILE, 0o666)
             try:
                 before = os.fstat(file).st_size
                 try:
@@ -56,9 +61,11 @@ class Records:
             If a line other than a torn last one is not a record.
         """
         try:
-            raw = self.path.read_bytes()
+            raw = read_up_to(self.path, MOST_BYTES)
         except FileNotFoundError:
             return []
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.path}: cannot be read: {getattr(error, 'strerror', error)}.") from None
         *lines, _torn = raw.split(b"\n")
         return [self._record(line, number) for number, line in enumerate(lines, 1)]
 
@@ -77,14 +84,10 @@ class Records:
 
     def _record(self, line: bytes, number: int) -> dict[str, Any]:
         try:
-            record = json.loads(line, parse_constant=_refuse)
+            record = json_of(line)
         except ValueError:
             record = None
         if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
             shown = line[:60].decode(errors="replace")
             raise DataError(f"{self.path}:{number}: is not a record of an epoch. Got {shown!r}. Remove the line.")
         return record
-
-
-def _refuse(token: str) -> NoReturn:
-    raise ValueError(f"{token} is not JSON")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from sys import float_info
 from typing import Any, Literal
 
+from nnctl.core.foreign import json_of, read_up_to
 from nnctl.runs.listing import Entry
+from nnctl.runs.records import MOST_BYTES
 
 __all__ = ["LESS_IS_BETTER", "Mode", "Result", "mode_of", "result_of"]
 
@@ -104,9 +105,8 @@ def _so_far(entry: Entry) -> Result:
 def _last_and_best(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the last whole record and the last that was the best so far; {} where there is none."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - 2,000 times
-            raw = file.read()
-    except OSError:
+        raw = read_up_to(path, MOST_BYTES)
+    except (OSError, ValueError):
         return {}, {}
     whole = raw.rfind(b"\n")  # a torn last line has no end
     last = _record(raw, whole - 1)
@@ -120,7 +120,7 @@ def _record(raw: bytes, at: int) -> dict[str, Any]:
         return {}
     end = raw.find(b"\n", at)
     try:
-        record = json.loads(raw[raw.rfind(b"\n", 0, at) + 1 : end])
+        record = json_of(raw[raw.rfind(b"\n", 0, at) + 1 : end])
     except ValueError:
         return {}
     return record if isinstance(record, dict) else {}

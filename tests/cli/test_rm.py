@@ -98,9 +98,9 @@ def test_links_are_removed_and_never_followed(here, nnctl):
 
 
 def test_a_broken_run_can_be_removed(here, nnctl):
-    run = make_run(RUNS, "a")
+    run = make_run(RUNS, "a-20260101-000000-0a1b")
     (run / "run.json").write_text("{")
-    assert nnctl("rm", "a", "-y").code == 0
+    assert nnctl("rm", run.name, "-y").code == 0
     assert not run.exists()
 
 
