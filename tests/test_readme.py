@@ -16,7 +16,7 @@ from nnctl.nn.activations import Activation
 from nnctl.nn.initializers import Initializer
 from nnctl.nn.layer import Layer
 from nnctl.nn.losses import Loss
-from nnctl.nn.presets import Preset
+from nnctl.nn.preset import Preset
 from nnctl.optim.gradients import Regularizer
 from nnctl.optim.optimizers import Optimizer
 from nnctl.optim.schedules import Schedule

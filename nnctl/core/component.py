@@ -16,7 +16,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -138,7 +138,9 @@ class Component(Schema):
     family: ClassVar[str] = ""
     """The word for its kind in messages: layer, loss, optimizer, ..."""
     registry: ClassVar[dict[str, type[Component]]] = {}
-    """Every member of the family by name."""
+    """Every member of the family by name, once those that come `later` are there."""
+    later: ClassVar[list[Callable[[], None]]] = []
+    """On a family: what registers the members that plain runs do without, called when one is asked for."""
     synonyms: ClassVar[Mapping[str, str]] = {}
     """On a family: what other frameworks call a member -> its name."""
 
@@ -148,6 +150,7 @@ class Component(Schema):
         if family:
             cls.family = family
             cls.registry = {}
+            cls.later = []
         if name:
             if name in cls.registry:
                 raise TypeError(f"{cls.family} '{name}' is registered twice")
@@ -164,8 +167,16 @@ class Component(Schema):
 
     @classmethod
     def members(cls) -> dict[str, type[Self]]:
-        """Return the registered members that are subclasses of this class, by name."""
+        """Return the members that are subclasses of this class, by name."""
+        while cls.later:
+            cls.later.pop()()
         return {name: member for name, member in sorted(cls.registry.items()) if issubclass(member, cls)}
+
+    @classmethod
+    def member(cls, name: str) -> type[Self] | None:
+        """Return the member of that name; None where there is none."""
+        known = cls.registry.get(name)
+        return known if known is not None and issubclass(known, cls) else cls.members().get(name)
 
     @classmethod
     def value_field(cls) -> str | None:
@@ -201,7 +212,7 @@ class Component(Schema):
             raise cls._refusal(
                 f"must name {article} {cls.family}: {_listed(cls.members())}. Got {_shown(value)}.", value
             )
-        member = cls.members().get(name) if isinstance(name, str) else None
+        member = cls.member(name) if isinstance(name, str) else None
         loc = () if isinstance(value, str) else (str(name),)
         if member is None:
             hint = did_you_mean(str(name), cls.members(), cls.synonyms)

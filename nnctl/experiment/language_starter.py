@@ -36,7 +36,7 @@ def corpus_of(source: str, base: Path) -> Any:
             raise DataError(f"{path}: there is no such file.")
         whole, base = path.resolve(), base.resolve()
         return {"text": {"path": str(whole.relative_to(base) if whole.is_relative_to(base) else whole)}}
-    member = Source.registry.get(source)
+    member = Source.member(source)
     is_corpus = member is not None and issubclass(member, Corpus) and not member.files
     return source if is_corpus or (source in card_names() and "text" in read_card(source).source) else None
 

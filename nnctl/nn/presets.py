@@ -2,68 +2,32 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from nnctl.core.arrays import Shape
 from nnctl.core.component import Items, PositiveInt, Share
 from nnctl.nn.activations import Tanh
 from nnctl.nn.alpha_dropout import AlphaDropout
-from nnctl.nn.compose import Chain, Residual, Sequential, chain
+from nnctl.nn.compose import Residual
 from nnctl.nn.conv import Conv2d
 from nnctl.nn.dense import Dense
 from nnctl.nn.dropout import Dropout
 from nnctl.nn.embedding import Embedding
 from nnctl.nn.global_pool import GlobalAvgPool
-from nnctl.nn.layer import Layer, Part
+from nnctl.nn.layer import Layer
 from nnctl.nn.lstm import Lstm
 from nnctl.nn.norm import BatchNorm
 from nnctl.nn.pool import AvgPool
+from nnctl.nn.preset import Preset
 from nnctl.nn.rectifiers import Relu, Selu
 from nnctl.nn.shape import Flatten
 
-__all__ = ["Depth", "LeNet", "LstmClassifier", "Mlp", "Outputs", "Preset", "ResNet", "written_out"]
+__all__ = ["Depth", "LeNet", "LstmClassifier", "Mlp", "Outputs", "ResNet"]
 
 Outputs: TypeAlias = PositiveInt | Literal["outputs"]
 Depth: TypeAlias = Annotated[int, Field(gt=0, le=1000)]
-
-
-class Preset(Chain):
-    """Layers that are named together. When a spec is read, they take the place of the preset."""
-
-    @abstractmethod
-    def layers(self) -> Iterator[Layer]:
-        """Yield the layers that it stands for."""
-
-    def vocabulary(self) -> int | None:
-        """Return how many tokens the first layer takes, where it takes tokens."""
-        return next(self.layers()).vocabulary()
-
-    def chained(self, shape: Shape) -> tuple[tuple[Part, ...], Shape]:
-        """Return its layers as parts, and the shape that leaves the last."""
-        return chain(tuple(self.layers()), shape)
-
-
-def written_out(layers: Iterable[Layer]) -> tuple[Layer, ...]:
-    """Return the layers with those of every preset in its place; within other layers they are a sequential."""
-    found: list[Layer] = []
-    for layer in layers:
-        found += layer.layers() if isinstance(layer, Preset) else (_without_presets(layer),)
-    return tuple(found)
-
-
-def _without_presets(layer: Layer) -> Layer:
-    if isinstance(layer, Preset):
-        return Sequential(layers=tuple(layer.layers()))
-    within = {
-        name: tuple(map(_without_presets, value))
-        for name, value in layer
-        if isinstance(value, tuple) and all(isinstance(part, Layer) for part in value)
-    }
-    return layer.model_copy(update=within) if within else layer
 
 
 class Mlp(Preset, name="mlp"):

@@ -16,7 +16,8 @@ from nnctl.nn.global_pool import GlobalAvgPool, GlobalMaxPool
 from nnctl.nn.layer import Layer
 from nnctl.nn.norm import LayerNorm
 from nnctl.nn.position import Position
-from nnctl.nn.presets import Depth, Outputs, Preset
+from nnctl.nn.preset import Preset
+from nnctl.nn.presets import Depth, Outputs
 from nnctl.nn.transformer import TransformerBlock
 
 __all__ = ["TransformerDecoder", "TransformerEncoder"]

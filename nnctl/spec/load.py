@@ -16,7 +16,7 @@ from nnctl.core.errors import SpecError
 from nnctl.nn.compose import Repeat, Sequential
 from nnctl.nn.layer import Layer
 from nnctl.nn.parallel import Parallel
-from nnctl.nn.presets import written_out
+from nnctl.nn.preset import written_out
 from nnctl.spec.model import EarlyStopping, Spec
 from nnctl.spec.overrides import apply
 from nnctl.train.metrics import check_task

@@ -15,7 +15,7 @@ from nnctl.data.splits import SplitPlan
 from nnctl.nn.initializers import Auto, Initializer, Zeros
 from nnctl.nn.layer import Layer
 from nnctl.nn.losses import Loss
-from nnctl.nn.presets import written_out
+from nnctl.nn.preset import written_out
 from nnctl.optim.gradients import Clip, Regularizer
 from nnctl.optim.optimizers import Adam, Optimizer
 from nnctl.optim.schedules import Constant, Schedule

@@ -136,7 +136,7 @@ def _enter_component(slot: _Slot, part: str, family: type[Component]) -> tuple[_
     else:  # nothing there, or a mistake that validation will find: `part` is its name
         return _enter_plain(slot, part)
     slot.holder[slot.key] = written
-    member = family.registry.get(name)
+    member = family.member(name)
     inside = _Slot(written, name, member)
     if part == name:
         return inside, (name,)
@@ -170,7 +170,7 @@ def _enter_plain(slot: _Slot, part: str) -> tuple[_Slot, Loc]:
         raise _LeadsNowhereError(f"is {value!r}, which holds no '{part}'. Give it a new value as a whole.")
     schema = _schema_of(slot.kind)
     if schema is None or (issubclass(schema, Component) and not schema.name):
-        kind = schema.registry.get(part) if schema else _kind_within(slot.kind)
+        kind = schema.member(part) if schema else _kind_within(slot.kind)
         return _Slot(value, part, kind), (part,)
     field = schema.model_fields.get(part)
     default = field.get_default(call_default_factory=True) if field else None

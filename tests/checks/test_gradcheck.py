@@ -12,7 +12,7 @@ from nnctl.checks.gradients import components, examples
 from nnctl.experiment.assembly import Experiment
 from nnctl.nn.layer import Layer
 from nnctl.nn.losses import Loss
-from nnctl.nn.presets import Preset
+from nnctl.nn.preset import Preset
 from nnctl.optim.gradients import Regularizer
 from nnctl.spec.load import load_spec
 

@@ -14,7 +14,7 @@ from test_contract import CASES
 
 from nnctl.core.arrays import Shape
 from nnctl.nn.layer import Layer
-from nnctl.nn.presets import Preset
+from nnctl.nn.preset import Preset
 
 TEXTBOOK = reference.LAYERS | reference_attention.LAYERS | reference_convolution.LAYERS | reference_norm.LAYERS
 FORMULAS = [c for c in CASES if c.values[0].name in TEXTBOOK and not getattr(c.values[0], "dropout", 0)]

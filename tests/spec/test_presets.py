@@ -13,7 +13,7 @@ from nnctl.core.errors import SpecError
 from nnctl.experiment.assembly import Experiment
 from nnctl.nn.layer import Layer
 from nnctl.nn.layout import Layout
-from nnctl.nn.presets import Preset
+from nnctl.nn.preset import Preset
 from nnctl.spec.edit import with_learning_rate
 from nnctl.spec.load import LoadedSpec, load_spec, resolved_text
 from nnctl.spec.model import Spec

@@ -47,7 +47,7 @@ class FromCard(Source, name="card"):
         from nnctl.data.cards import read_card  # noqa: PLC0415 - PyYAML takes 17 ms
 
         [(kind, fields)] = read_card(self.dataset).source.items()
-        if kind not in Source.registry:
+        if Source.member(kind) is None:
             raise DataError(f"{self.dataset} is a {kind} data set, and {kind} sources are not supported yet.")
         try:
             return Source.parse({kind: {**fields, **self.change}})

@@ -48,7 +48,7 @@ class Source(Component, family="source"):
             With one entry for every mistake, each located by the keys as written.
         """
         name = next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else value
-        if not isinstance(name, str) or name in cls.registry:
+        if not isinstance(name, str) or cls.member(name):
             return super().parse(value)
         from nnctl.data.cards import card_names  # noqa: PLC0415 - PyYAML takes 17 ms, and the plain path has no cards
 
@@ -59,7 +59,7 @@ class Source(Component, family="source"):
         known = [*cls.members(), *card_names()]
         hint = did_you_mean(name, known, cls.synonyms) or f" Known: {', '.join(known)}."
         kind = Path(name).suffix.lstrip(".")
-        if kind in cls.registry:
+        if cls.member(kind):
             hint = f" A file is read by 'source: {{{kind}: {{path: {name}, ...}}}}'."
         raise cls._refusal(f"unknown source '{name}'.{hint}", value, loc)
 
