@@ -203,7 +203,7 @@ def _listed(files: Mapping[str, int]) -> list[str]:
     from nnctl.cli.columns import Column, lay_out, terminal_width  # noqa: PLC0415
     from nnctl.cli.words import size  # noqa: PLC0415
 
-    shown = [name for name in files if not name.startswith(".")]
+    shown = [name for name in files if not Path(name).name.startswith(".")]
     columns = [
         Column("file", shown, left=True, narrowest=24),
         Column("size", [size(files[name]) for name in shown]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 from pathlib import Path
+from stat import S_ISREG
 
 from nnctl.core.errors import DiskError
 
@@ -53,14 +54,25 @@ def printable(text: str) -> str:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a text file that a person asked for.
+    """Write a text file that a person asked for: whole, or not at all; what stood there keeps its mode.
 
     Raises
     ------
     DiskError
-        Where it cannot be written.
+        Where it cannot be written; what stood there still does.
     """
+    from nnctl.runs.atomic import replace  # noqa: PLC0415 - what --help does not need
+
     try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DiskError(f"{path}: cannot be written: {error.strerror}.") from None
+        file = path.resolve()  # a link stays a link
+        mode = file.stat().st_mode if file.exists() else None
+        if mode is not None and not S_ISREG(mode):  # /dev/stdout, or a pipe
+            path.write_text(text, encoding="utf-8")
+            return
+        replace(file, text.encode())
+        if mode is not None:
+            file.chmod(mode)
+    except (DiskError, OSError) as error:
+        reason = error if isinstance(error, OSError) else error.__cause__
+        said = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
+        raise DiskError(f"{path}: cannot be written: {said.lower()}.") from None

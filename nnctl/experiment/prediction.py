@@ -9,13 +9,14 @@ import numpy as np
 
 from nnctl.core.arrays import Array, Float
 from nnctl.core.errors import DataError, SpecError, UsageError
+from nnctl.core.foreign import read_up_to
 from nnctl.data.batches import present
 from nnctl.data.dataset import Split
 from nnctl.data.preprocessing import Preprocessing
 from nnctl.data.reading import read_input
 from nnctl.data.table import PartName, Table
 from nnctl.experiment.assembly import Experiment, lay_out, set_blas_threads
-from nnctl.experiment.saving import load_weights
+from nnctl.experiment.saving import load_intact, load_weights
 from nnctl.experiment.session import data_hash
 from nnctl.nn.layer import ShapeError
 from nnctl.nn.network import Network
@@ -24,6 +25,9 @@ from nnctl.spec.load import LoadedSpec, load_spec
 from nnctl.train.evaluate import Examples, Judge
 
 __all__ = ["Checkpoint", "Prediction", "Predictor"]
+
+MOST_BYTES = 256_000_000
+"""Of a preprocessing.json that is read; a large vocabulary takes some megabytes."""
 
 Checkpoint = Literal["best", "last"]
 
@@ -146,8 +150,11 @@ class Predictor:
     def _own_checkpoint(self) -> Checkpoint:
         summary = self.run.record.get("summary")
         if summary is not None:
-            kept: Checkpoint = summary["weights"]
-            return kept
+            kept: Checkpoint
+            for kept in get_args(Checkpoint):  # and nothing else, for it becomes the name of a file
+                if summary.get("weights") == kept:
+                    return kept
+            raise DataError(f"{self.run.path / 'run.json'}: is damaged: it does not say which weights it is about.")
         has_best = (self.run.path / "checkpoints" / "best.safetensors").exists()
         prefers_best = self.spec.early_stopping is not None or self.run.status == "diverged"
         return "best" if has_best and prefers_best else "last"
@@ -159,7 +166,7 @@ class Predictor:
             layout = lay_out(self.spec, pre, outputs)
         except (ShapeError, ValueError) as error:
             raise DataError(f"{self.run.path}: resolved.yaml and preprocessing.json do not fit: {error}") from None
-        tensors, _ = self.run.load_tensors(self.checkpoint)
+        tensors, _, self._damage = load_intact(self.run, self.checkpoint)
         network = Network(layout, dtype=self.spec.training.dtype, seed=self.spec.seed)
         load_weights(network, tensors, str(self.run.path))
         # The bits of a product depend on the threads: the run's own number gives the run's own figures.
@@ -168,9 +175,8 @@ class Predictor:
 
     def _notes(self) -> tuple[str, ...]:
         status = self.run.status
-        if status == "done":
-            return ()
-        return (f"the run is {status}; these are its {self.checkpoint} weights so far.",)
+        notes = () if status == "done" else (f"the run is {status}; these are its {self.checkpoint} weights so far.",)
+        return (self._damage, *notes) if self._damage else notes
 
     # ------------------------------------------------------------------ targets
 
@@ -201,7 +207,9 @@ class Predictor:
         mask = None if lengths is None else present(lengths, x.shape[1])
         if len(self.network.layout.out_shape) > 1:
             return self._of_positions(x, mask, rows, notes, y, examples)
-        z = self.network.predict(x, mask)
+        with np.errstate(over="ignore", invalid="ignore"):  # a note tells of it, once
+            z = self.network.predict(x, mask)
+        notes = (*notes, *_wild(np.asarray(np.isfinite(z).all(axis=1))))
         truth = None if y is None else self.preprocessing.decode_target(y)
         score = None if examples is None else self.judge.outputs(z, examples)
         values = self.judge.predictions(z)
@@ -228,10 +236,12 @@ class Predictor:
         """
         there = np.ones(x.shape[:2], bool) if mask is None else mask
         size = self.network.layout.evaluation_rows
-        said, figures = [], []
+        said, figures, finite = [], [], []
         for start in range(0, len(x), size):
             block = slice(start, start + size)
-            z = self.network.predict(x[block], None if mask is None else mask[block])[there[block]]
+            with np.errstate(over="ignore", invalid="ignore"):  # as in `_prediction`
+                z = self.network.predict(x[block], None if mask is None else mask[block])[there[block]]
+            finite.append(np.isfinite(z).all(axis=1))
             values = self.judge.predictions(z)
             if self.preprocessing.classes is None:
                 said.append(values)
@@ -247,9 +257,21 @@ class Predictor:
             np.concatenate(figures),
             None if y is None else self.preprocessing.decode_target(y[there]),
             None if examples is None else self.judge.network(self.network, examples),
-            notes,
+            (*notes, *_wild(np.concatenate(finite))),
             position + 1,
         )
+
+
+def _wild(finite: Array) -> tuple[str, ...]:
+    """Return the note on predictions that mean nothing, if some do."""
+    count = int((~finite).sum())
+    if not count:
+        return ()
+    first = int(np.argmin(finite)) + 1
+    return (
+        f"what the network says is not finite for {count:,} of {len(finite):,} predictions, first for number "
+        f"{first:,}; these mean nothing.",
+    )
 
 
 PARTS: tuple[PartName, ...] = get_args(PartName)
@@ -265,7 +287,7 @@ def _spec_of(run: Run) -> LoadedSpec:
 def _preprocessing_of(run: Run) -> Preprocessing:
     path = run.path / "preprocessing.json"
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        raw = read_up_to(path, MOST_BYTES)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read: {error}.") from None
-    return Preprocessing.from_json(text)
+    return Preprocessing.from_json(raw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +19,12 @@ from nnctl.train.evaluate import Mean
 from nnctl.train.loop import Progress, Snapshot
 from nnctl.train.step import Learner
 
-__all__ = ["load_weights", "restore_training", "save_best", "save_training"]
+__all__ = ["load_intact", "load_weights", "restore_training", "save_best", "save_training"]
 
 _PLAIN = ("epoch", "batch", "norm_sum", "norm_max", "norm_median", "norm_jump", "seconds", "lr", "history")
 """What is saved of the progress as it is."""
+_NEEDED = frozenset({"step", "batch", "patience_best", "patience_waited", "best_epoch"})
+"""What every version of nnctl has saved."""
 
 
 def save_training(run: Run, learner: Learner, batches: Batches, progress: Progress) -> None:
@@ -68,16 +71,12 @@ def restore_training(run: Run, learner: Learner, batches: Batches, progress: Pro
         Where the checkpoint cannot be read or belongs to another network.
     """
     try:
-        tensors, metadata = run.load_tensors("last")
-        said = ""
+        tensors, metadata, said = load_intact(run, "last")
     except Damaged as error:
-        try:
-            tensors, metadata = run.load_tensors("previous")
-        except DataError:
-            return f"{error} There is no other to go on from: the run begins again."
+        return f"{error} There is no other to go on from: the run begins again."
+    if said:
         run.keep_tensors("previous", as_name="last")
-        said = f"{error} The one before it is used."
-    state = json.loads(metadata["progress"])
+    state = _progress_in(metadata, run)
     load_weights(learner.network, tensors, run.name)
     learner.slots.restore({name[10:]: array for name, array in tensors.items() if name.startswith("optimizer/")})
     if state["batch"] and state.get("rows", batches.rows) != batches.rows:
@@ -95,6 +94,38 @@ def restore_training(run: Run, learner: Learner, batches: Batches, progress: Pro
     if progress.batch and not progress.said.count:
         progress.outputs[: batches.bounds[progress.batch - 1][1]] = tensors["epoch/outputs"]
     return said
+
+
+def _progress_in(metadata: Mapping[str, str], run: Run) -> dict[str, Any]:
+    try:
+        state = json.loads(metadata["progress"])
+    except (KeyError, ValueError, RecursionError):
+        state = None
+    if not isinstance(state, dict) or not set(state) >= _NEEDED:
+        raise DataError(f"{run.path}: its last checkpoint does not say how far the training was. Train anew.")
+    return state
+
+
+def load_intact(run: Run, name: str) -> tuple[dict[str, Array], dict[str, str], str]:
+    """Return tensors and metadata of a checkpoint, and what a person should be told.
+
+    Where ``last`` is damaged it is the one before it that is returned.
+
+    Raises
+    ------
+    Damaged
+        Where there is no other, or that is damaged, too.
+    DataError
+        Where it is missing, or cannot be read.
+    """
+    try:
+        return *run.load_tensors(name), ""
+    except Damaged as error:
+        if name != "last":
+            raise Damaged(f"{error} Other weights of the run: --checkpoint last.") from None
+        if not run.has_tensors("previous"):
+            raise
+        return *run.load_tensors("previous"), f"{error} The one before it is used."
 
 
 def load_weights(network: Network, tensors: Mapping[str, Array], source: str) -> None:

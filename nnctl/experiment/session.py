@@ -183,13 +183,15 @@ class Session:
         if [record["epoch"] for record in run.records.read()] != [*range(1, self.progress.epoch + 1)]:
             self.warnings.append(f"{run.records.path}: does not hold each of the {self.progress.epoch} epochs once.")
         run.samples.truncate_after(self.learner.step, by="step")
-        for record in sorted(run.samples.read() + run.records.read(), key=_place):
-            if "rows" in record:
-                self.health.judge(Sample.from_record(record))
-            else:
-                self.health.judge_epoch(record)
+        seen = [(self._judge_sample, record) for record in run.samples.read()]
+        seen += [(self.health.judge_epoch, record) for record in run.records.read()]
+        for judge, record in sorted(seen, key=lambda each: each[1].get("step", 0)):  # an epoch after its last sample
+            judge(record)
         sitting = {"at_step": self.learner.step, "differing": differing}
         run.set_status("running", resumed=[*run.record.get("resumed", []), sitting])
+
+    def _judge_sample(self, record: Mapping[str, Any]) -> None:
+        self.health.judge(Sample.from_record(record))
 
     def _fit(self, signal: Callable[[], int | None]) -> Iterator[Epoch]:
         def pause_due() -> bool:
@@ -287,11 +289,6 @@ class Session:
             "spec_hash": blake2b(resolved_text(experiment.spec).encode(), digest_size=16).hexdigest(),
             "data_hash": data_hash(experiment.data),
         }
-
-
-def _place(record: Mapping[str, Any]) -> tuple[int, bool]:
-    """Return where in a training a sample or an epoch comes; an epoch after the sample of its last step."""
-    return record.get("step", 0), "rows" not in record
 
 
 def _refuse_ended(run: Run) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from inspect import get_annotations
-from math import cos, inf, pi
+from math import cos, inf, isfinite, pi
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -302,7 +302,7 @@ class ReduceOnPlateau(Schedule, name="reduce_on_plateau"):
     lr(t) = max(α factor^k, min_lr),    k the number of reductions so far
 
     A reduction comes after `patience` evaluations in a row none of which was better than the best by more than
-    min_delta; then `cooldown` evaluations are not counted. A value that is not a number is no improvement. From α; it
+    min_delta; then `cooldown` evaluations are not counted. A value that is not finite is no improvement. From α; it
     has no end point.
 
     Source: by hand in He et al. (2016), arXiv:1512.03385, section 3.4. Patience is counted as in Keras, the cooldown as
@@ -338,7 +338,7 @@ class ReduceOnPlateau(Schedule, name="reduce_on_plateau"):
         sign = 1 if self.mode == "min" else -1
         best, stale, resting, reductions = inf, 0, 0, 0
         for value in history:
-            better = sign * value < best - self.min_delta
+            better = isfinite(value) and sign * value < best - self.min_delta
             if better:
                 best = sign * value
             if resting:

@@ -17,7 +17,7 @@ from nnctl.nn.compose import Repeat, Sequential
 from nnctl.nn.layer import Layer
 from nnctl.nn.parallel import Parallel
 from nnctl.nn.preset import written_out
-from nnctl.spec.model import EarlyStopping, Spec
+from nnctl.spec.model import FORMAT, EarlyStopping, Spec
 from nnctl.spec.overrides import apply
 from nnctl.train.metrics import check_task
 
@@ -86,9 +86,18 @@ def load_spec(path: str | Path, overrides: Sequence[str] = ()) -> LoadedSpec:
     if "name" not in document.data:
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")[:80]
         document.data["name"] = stem or "run"
+    _refuse_newer(document)
     document = apply(document, list(overrides), Spec)
     spec = parse_spec(document)
     return LoadedSpec(spec, _written_out(document), "\n".join(document.lines) + "\n", path.resolve().parent)
+
+
+def _refuse_newer(document: yaml.Document) -> None:
+    """Raise where a newer nnctl wrote the spec: every mistake that could be found in it would be none."""
+    found = document.data.get("format")
+    if isinstance(found, int) and found > FORMAT:
+        message = f"is {found}, and this nnctl reads specs up to {FORMAT}. Update nnctl."
+        raise SpecError(yaml.to_problems(document, [(("format",), message)]), document.source)
 
 
 def parse_spec(document: yaml.Document) -> Spec:
@@ -135,12 +144,13 @@ def _refusal(document: yaml.Document, mistakes: Sequence[tuple[Loc, str]]) -> Sp
 
 def resolved_text(spec: Spec) -> str:
     """Return the spec as YAML with every default filled in; read back, it is the same spec."""
-    return yaml.dump(resolved_data(spec))
+    return f"format: {FORMAT}\n{yaml.dump(resolved_data(spec))}"
 
 
 def resolved_data(spec: Spec) -> dict[str, Any]:
-    """Return the spec as plain data with every default filled in; what is left empty is left out."""
+    """Return the spec as plain data with every default filled in; what is left empty is left out, and the format."""
     data: dict[str, Any] = _without_empty(spec.plain(full=True))
+    del data["format"]  # what holds the data has a format of its own
     return data
 
 

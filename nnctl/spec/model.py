@@ -21,10 +21,14 @@ from nnctl.optim.optimizers import Adam, Optimizer
 from nnctl.optim.schedules import Constant, Schedule
 from nnctl.train.metrics import Metric
 
-__all__ = ["DEFAULT_EPOCHS", "Data", "EarlyStopping", "Spec", "Training"]
+__all__ = ["DEFAULT_EPOCHS", "FORMAT", "Data", "EarlyStopping", "Spec", "Training"]
 
 DEFAULT_EPOCHS = 50
 """Where a spec says neither epochs nor steps."""
+
+
+FORMAT = 1
+"""The version of the spec's language."""
 
 
 class Data(Schema):
@@ -136,6 +140,8 @@ class EarlyStopping(Schema):
 class Spec(Schema):
     """One experiment: data, architecture, and how it is trained."""
 
+    format: Literal[1] = 1
+    """The version of the language that the spec is written in; a spec without one is in the first."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)] = "run"
     """What its runs are called; letters, digits and ``._-``. By default the name of the file."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

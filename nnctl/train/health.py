@@ -14,6 +14,7 @@ from nnctl.train.step import Learner
 __all__ = [
     "DEAD_RELU",
     "EXPLODING_GRADIENT",
+    "NOT_FINITE",
     "SATURATED_UNITS",
     "UNCHANGED_WEIGHTS",
     "UPDATE_RATIO",
@@ -99,6 +100,15 @@ UNCHANGED_WEIGHTS = Rule(
     "Look at the init (zeros leave weights without a gradient), at dead units and at the learning rate; nnctl "
     "gradcheck finds a layer that is written wrongly.",
 )
+NOT_FINITE = Rule(
+    "not-finite-loss",
+    "The loss of the validation part is infinite or no number, though the weights are finite.",
+    "Some rows of the validation part drive the network, or its loss, beyond what its number format can hold: outliers "
+    "that the training part does not have, or running statistics that do not fit. Such an epoch is never the best, and "
+    "counts as no improvement for early stopping and for the schedule.",
+    "warns where the validation loss of an epoch is not finite",
+    "Look at the data with nnctl data (drift, outliers), set data.scaling: robust, or training.dtype: float64.",
+)
 
 _Found: TypeAlias = Iterator[Finding]
 _TELL = {"warn": Rule.warn, "fail": Rule.fail}
@@ -107,7 +117,8 @@ _TELL = {"warn": Rule.warn, "fail": Rule.fail}
 class Health:
     """Judges the samples of a training, in their order; every rule is told of once, and once more where it gets worse.
 
-    What it knows follows from the samples alone, so a training that is taken up again judges its earlier ones anew.
+    What it knows follows from the samples and the records of the epochs alone, so a training that is taken up again
+    judges its earlier ones anew.
 
     Parameters
     ----------
@@ -145,6 +156,14 @@ class Health:
     def figures(self) -> dict[str, Any]:
         """What a picture of the flow is made of: the weights from the input to the output, and every sample."""
         return {"kernels": self._kernels, "samples": [sample.record() for sample in self.samples]}
+
+    def judge_epoch(self, record: Mapping[str, Any]) -> None:
+        """Look at the record of the next epoch."""
+        where = record.get("not_finite")
+        if where and (NOT_FINITE.id, "warn") not in self._told:
+            self._told.add((NOT_FINITE.id, "warn"))
+            message = f"it is not finite after epoch {record['epoch']}, step {record['step']}; first in {where}"
+            self.findings.append(NOT_FINITE.warn(message, where="val_loss"))
 
     def judge(self, sample: Sample) -> None:
         """Look at the next sample."""

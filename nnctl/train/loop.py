@@ -15,6 +15,7 @@ from nnctl.nn.network import Network
 from nnctl.optim.clock import Clock
 from nnctl.optim.schedules import Constant, Schedule
 from nnctl.train.evaluate import Examples, Judge, Mean
+from nnctl.train.finite import first_in_inference, refuse_not_finite
 from nnctl.train.flow import Probe, Sample, next_look
 from nnctl.train.step import Learner, NotFinite, train_step
 from nnctl.train.stopping import Patience
@@ -47,6 +48,8 @@ class Epoch:
     samples_per_second : float
     best : bool
         Whether the monitored value is the best so far.
+    not_finite : str
+        Where the first value that is not finite appears, if the validation loss is none; "" if it is.
     """
 
     epoch: int
@@ -59,10 +62,12 @@ class Epoch:
     seconds: float
     samples_per_second: float
     best: bool
+    not_finite: str = ""
 
-    def record(self) -> dict[str, float | int | bool]:
+    def record(self) -> dict[str, float | int | bool | str]:
         """Return the epoch as one flat record."""
-        fields = {name: value for name, value in vars(self).items() if name != "metrics"}
+        left_out = {"metrics"} if self.not_finite else {"metrics", "not_finite"}
+        fields = {name: value for name, value in vars(self).items() if name not in left_out}
         return {"epoch": fields.pop("epoch"), "step": fields.pop("step"), **self.metrics, **fields}
 
 
@@ -215,7 +220,7 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
     Raises
     ------
     NotFinite
-        At the first gradient or training loss that is not finite.
+        At the first learning rate, gradient, training loss, weight or moment that is not finite.
     """
     learner, batches, plan, progress = training.learner, training.batches, training.plan, training.progress
     probe, measured = training.probe, next_look(learner.step, plan.steps)
@@ -225,10 +230,13 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
         sitting = _Sitting(first_row=batches.bounds[progress.batch][0])
         for batch in batches.epoch(progress.epoch, progress.batch):
             if pause_due():
+                refuse_not_finite(learner, batch)
                 progress.seconds += sitting.lap()
                 yield Pause()
                 sitting.lap()
             progress.lr = lr_at(learner.step, base, clock, progress.history)
+            if not isfinite(progress.lr):
+                raise NotFinite(f"the learning rate {progress.lr} is not finite", learner.step + 1, batch)
             look = probe.look if probe is not None and learner.step + 1 == measured else None
             outputs = progress.room(batch)
             norm = train_step(learner, batch, progress.lr, outputs, look)
@@ -241,6 +249,7 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
             if learner.step == plan.steps:
                 break
         speed = sitting.rows_per_second(batch.stop)
+        refuse_not_finite(learner, batch)
         metrics = _measure(training)
         if not isfinite(metrics["train_loss"]):
             raise NotFinite(f"the training loss of epoch {progress.epoch + 1} is not finite", learner.step, batch)
@@ -279,7 +288,9 @@ def _of_rows(training: Training) -> dict[str, float]:
 
 def _close_epoch(training: Training, metrics: dict[str, float], speed: float) -> Epoch:
     learner, plan, progress = training.learner, training.plan, training.progress
-    best = False
+    best, not_finite = False, ""
+    if training.validation is not None and not isfinite(metrics.get("val_loss", 0.0)):
+        not_finite = first_in_inference(learner, training.validation) or "the loss of finite outputs"
     if plan.monitor in metrics:
         progress.history.append(metrics[plan.monitor])
         progress.patience = progress.patience.after(metrics[plan.monitor])
@@ -297,6 +308,7 @@ def _close_epoch(training: Training, metrics: dict[str, float], speed: float) ->
         seconds=progress.seconds,
         samples_per_second=speed,
         best=best,
+        not_finite=not_finite,
     )
     progress.epoch += 1
     progress.batch, progress.norm_sum, progress.norm_max, progress.said = 0, 0.0, 0.0, Mean()

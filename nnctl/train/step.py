@@ -21,7 +21,7 @@ __all__ = ["Learner", "NotFinite", "first_not_finite", "room_for_outputs", "trai
 
 
 class NotFinite(ArithmeticError):  # noqa: N818 - a state of the numbers, not a mistake of the caller
-    """A gradient or loss that is not finite, with the step, counted from 1, and the batch that showed it."""
+    """A value of the training that is not finite, with the step, counted from 1, and the batch that showed it."""
 
     def __init__(self, message: str, step: int, batch: Batch) -> None:
         super().__init__(message)
@@ -185,6 +185,8 @@ def first_not_finite(learner: Learner, batch: Batch) -> str:
     for name, tensor in learner.network.tensors().items():
         if not np.isfinite(tensor).all():
             return f"the weights {name}"
+    if batch.x.dtype.kind == "f" and not np.isfinite(batch.x).all():
+        return "the inputs of the batch"
     outputs = room_for_outputs(learner, batch)
     state = learner.network.state.copy()
     for replica in learner.team.replicas:

@@ -155,7 +155,7 @@ def test_what_other_frameworks_say_is_told_what_it_is_here(word, meant):
         ("metrics: accuracy", "metrics: must be a list, such as [accuracy]. Got 'accuracy'."),
         ("optimizer: {adam: {lr: .nan}}", "optimizer.adam.lr: must be a finite number. Got nan."),
         ("optimizer: {adam: {lr: 1e400}}", "optimizer.adam.lr: must be a finite number. Got inf."),
-        ("float: 3", "float: unknown key. Known: " + ", ".join(Spec.model_fields) + "."),
+        ("qqq: 3", "qqq: unknown key. Known: " + ", ".join(Spec.model_fields) + "."),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_told_with_what_must_be_and_what_was_found(line, said):

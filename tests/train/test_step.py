@@ -108,7 +108,7 @@ def test_adamw_decays_kernels_and_not_biases_or_norms():
 @pytest.mark.parametrize(
     ("planted", "where"),
     [
-        (lambda _, data: data.x.__setitem__((0, 0), np.nan), "the output of layer 0.dense"),
+        (lambda _, data: data.x.__setitem__((0, 0), np.nan), "the inputs of the batch"),
         (lambda student, _: student.network.theta.__setitem__(0, np.nan), "the weights 0.dense.W"),
         (lambda _, data: data.t.__setitem__((0, 0), np.nan), "the gradient of the loss"),
     ],
@@ -139,5 +139,5 @@ def test_a_batch_that_fails_leaves_no_trace_in_the_statistics_nor_does_looking_f
     with pytest.raises(NotFinite) as caught:
         train_step(student, data, 0.1)
     assert np.array_equal(student.network.state, before)
-    assert first_not_finite(student, caught.value.batch) == "the output of layer 0.dense"
+    assert first_not_finite(student, caught.value.batch) == "the inputs of the batch"
     assert np.array_equal(student.network.state, before)
