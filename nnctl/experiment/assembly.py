@@ -293,6 +293,7 @@ class Experiment:
             shuffle=self.spec.training.shuffle,
             seed=self.spec.seed,
             lengths=train.lengths,
+            whole=not self.layout.any_length,
             augmenter=self._augmenter(train),
         )
 

@@ -311,6 +311,8 @@ class Layer(Component, family="layer"):
 
     sharded: ClassVar[bool] = False
     """Whether its work is divided better by rows, a replica on each core, than by the threads of BLAS."""
+    any_length: ClassVar[bool] = True
+    """Whether it takes shorter sequences than were planned for; where not, every batch is padded to the full length."""
 
     def flop(self, shape: Shape) -> int:
         """Return the floating point operations of its matrix products in a forward pass, for one sample.

@@ -128,6 +128,11 @@ class Layout:
         return any(row.layer.sharded for row in self.rows)
 
     @property
+    def any_length(self) -> bool:
+        """Whether sequences may be shorter than the input shape says."""
+        return all(row.layer.any_length for row in self.rows)
+
+    @property
     def evaluation_rows(self) -> int:
         """Rows of a block in inference: as many as fit into 64 MB of float32, at most 1024.
 

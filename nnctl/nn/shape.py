@@ -27,6 +27,8 @@ class Flatten(Layer, name="flatten"):
     Padding of short sequences is zero, whatever stands there, and has no gradient.
     """
 
+    any_length = False
+
     def out_shape(self, shape: Shape) -> Shape:
         """Return (D,)."""
         return (prod(shape),)
@@ -63,6 +65,7 @@ class Reshape(Layer, name="reshape"):
     shape: Annotated[Items[int], Field(min_length=1), AfterValidator(_one_left_open)]
     """The new shape without the batch axis, such as [28, 28, 1]; one axis may be -1: whatever is left for it."""
 
+    any_length = False
     field_synonyms: ClassVar[Mapping[str, str]] = {"target_shape": "shape", "size": "shape"}
 
     def out_shape(self, shape: Shape) -> Shape:
