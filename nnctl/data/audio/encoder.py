@@ -59,8 +59,8 @@ class AudioEncoder:
             x[i, : len(found)] = found
         return x, None if (lengths == self.steps).all() else lengths
 
-    def refuse_too_large(self, samples: int, rows: int) -> None:
-        """Raise where waveforms of so many samples together, and their rows, do not fit into the memory.
+    def refuse_too_large(self, samples: Sequence[int]) -> None:
+        """Raise where waveforms of so many samples each, and their rows, do not fit into the memory.
 
         Counted are 4 bytes a sample; 8 a value of the features, as they are and scaled; and 8 a step.
 
@@ -69,9 +69,10 @@ class AudioEncoder:
         DataError
             With what is needed.
         """
+        rows = len(samples)
+        held = rows * self.samples if self.filled else sum(min(each, self.samples) for each in samples)
         values = rows * self.steps * (2 * self.features.width + 2)
-        seconds = samples / self.rate
-        refuse_too_large(4 * (samples + values), f"{rows:,} recordings of {seconds:,.0f} s together")
+        refuse_too_large(4 * (held + values), f"{rows:,} recordings of {held / self.rate:,.0f} s together")
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON values."""

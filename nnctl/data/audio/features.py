@@ -15,6 +15,7 @@ from nnctl.core.arrays import Array, Float
 from nnctl.core.component import Component, NonNegative, Positive, PositiveInt
 from nnctl.core.errors import DataError
 from nnctl.data.audio.mel import filter_bank
+from nnctl.data.memory import refuse_too_large
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -102,7 +103,7 @@ class LogMel(Features, name="log_mel"):
 
     mels: PositiveInt = 40
     """Bands of frequencies, D."""
-    window: Positive = 25.0
+    window: Annotated[float, Field(gt=0, le=1000)] = 25.0
     """Duration of a frame, in milliseconds."""
     hop: Positive = 10.0
     """From the beginning of a frame to that of the next, in milliseconds."""
@@ -191,6 +192,7 @@ def _filters(count: int, low: float, high: float | None, rate: int, points: int)
             f"{where}: bands from {low:g} to {top:g} Hz, and of recordings at {rate:,} Hz frequencies below "
             f"{rate / 2:g} Hz are known. Lower low and high."
         )
+    refuse_too_large(5 * 8 * count * points, f"{where}: {count:,} bands of {points // 2:,} frequencies")
     weights: Array = filter_bank(count, low, top, np.arange(points // 2 + 1) * rate / points)
     empty = np.flatnonzero(weights.sum(axis=1) == 0)
     if len(empty):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -19,6 +19,7 @@ from nnctl.data.audio.features import Features, LogMel
 from nnctl.data.audio.recordings import Recordings
 from nnctl.data.audio.resampling import resampled, samples_at
 from nnctl.data.audio.wav import RATES, SUFFIXES, Header, header_of, read_wav
+from nnctl.data.memory import refuse_too_large
 from nnctl.data.sources.labelled_files import LabelledFiles, values_of
 from nnctl.data.table import Table, counted
 
@@ -82,7 +83,7 @@ class Audio(LabelledFiles, name="audio"):
         self.refuse_none(paths, [header is not None for header in headers])
         rate = self.rate or Counter(header.rate for header in known).most_common(1)[0][0]
         self._refuse_other_kinds(paths, headers, rate)
-        self._encoder(known, rate).refuse_too_large(_all_samples(known, rate), len(known))
+        _refuse_too_large(paths, headers, self._encoder(known, rate))
         whole = np.ones(len(paths), bool)
         waves, there = [], []
         for place, (path, header) in enumerate(zip(paths, headers, strict=True)):
@@ -107,7 +108,7 @@ class Audio(LabelledFiles, name="audio"):
         """
         listed = self.listed_in(file, classes)
         headers = [header_of(path) for path in listed.paths]
-        encoder.refuse_too_large(_all_samples(headers, encoder.rate), len(headers))
+        _refuse_too_large(listed.paths, headers, encoder)
         waves = [
             encoder.fitted(_at_rate(read_wav(path), header.rate, encoder.rate))
             for path, header in zip(listed.paths, headers, strict=True)
@@ -165,11 +166,14 @@ def _at_rate(sound: Float, old_rate: int, rate: int) -> Float:
     return resampled(sound.mean(axis=1), rate, old_rate)
 
 
-def _all_samples(headers: Iterable[Header], rate: int) -> int:
-    """Return how many samples there are to hold at once: those of all at the rate, and one as it is in its file."""
-    headers = list(headers)
-    largest = max(header.samples * header.channels for header in headers)
-    return largest + sum(samples_at(rate, header.samples, header.rate) for header in headers)
+def _refuse_too_large(paths: Sequence[Path], headers: Sequence[Header | None], encoder: AudioEncoder) -> None:
+    """Raise where the recordings do not fit into the memory, or the largest as it is in its file does not."""
+    known = [(path, header) for path, header in zip(paths, headers, strict=True) if header is not None]
+    path, largest = max(known, key=lambda each: each[1].samples * each[1].channels)
+    refuse_too_large(
+        12 * largest.samples * largest.channels, f"{path}: {largest.samples / largest.rate:,.0f} s of sound"
+    )
+    encoder.refuse_too_large([samples_at(encoder.rate, header.samples, header.rate) for _, header in known])
 
 
 @dataclass(frozen=True)

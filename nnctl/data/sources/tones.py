@@ -105,7 +105,7 @@ class Tones(Generated, name="tones"):
 
     def load(self, base: Path, seed: int) -> Table:
         """Draw the recordings."""
-        self._encoder.refuse_too_large(self.samples * self._encoder.samples, self.samples)
+        self._encoder.refuse_too_large(range(self.samples))
         return super().load(base, seed)
 
     @property
