@@ -5,7 +5,8 @@ columns of a whole batch would be larger than the batch by the size of the kerne
 made and used up block by block, small enough to stay in the cache.
 
 Shapes: x (B, H, W, C), W (kh, kw, C / groups, O), y (B, H', W', O). A kernel of several groups sees the channels in
-so many parts; it becomes a stack of matrices (groups, kh kw C / groups, O / groups).
+so many parts; it becomes a stack of matrices (groups, kh kw C / groups, O / groups). A kernel for each channel is
+no matrix at all: see `nnctl.nn.depthwise`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from math import prod
 import numpy as np
 
 from nnctl.core.arrays import Float, Shape, column_sums
+from nnctl.nn.depthwise import correlate_channels, gradients_of_channels, is_depthwise
 from nnctl.nn.layer import Context
 from nnctl.nn.windows import Windows, blocks
 
@@ -30,6 +32,8 @@ _SHORT = 16
 
 def correlate(x: Float, W: Float, b: Float | None, windows: Windows, ctx: Context, name: str = "y") -> Float:
     """Return ``y[i, j] = b + Σ_uv x[i s + u d - m, j s + v d - m] W[u, v]`` in the buffer `name`."""
+    if is_depthwise(x, W):
+        return correlate_channels(x, W, b, windows, ctx, name)
     groups = x.shape[3] // W.shape[2]
     kernel = _stack(_parted(W, groups), "kernel", ctx)
     size = windows.counts(x.shape[1:3])
@@ -50,6 +54,8 @@ def gradients(x: Float, W: Float, dW: Float, dy: Float, windows: Windows, ctx: C
     dW[u, v] = Σ_ij x[i s + u d - m, j s + v d - m]' dy[i, j]
     dx[k, l] = Σ dy[i, j] W[u, v]' over all i, j, u, v that lead there: i s + u d - m = k, j s + v d - m = l
     """
+    if is_depthwise(x, W):
+        return gradients_of_channels(x, W, dW, dy, windows, ctx)
     turned = windows.adjoint() if ctx.need_dx else None
     if turned is None:
         back_to_kernel(x, dW, dy, windows, ctx)

@@ -147,6 +147,11 @@ class Windows:
         before, after = (rh - 1 - top, rw - 1 - left), (rh - 1 - bottom, rw - 1 - right)
         return Windows(self.kernel, (1, 1), self.dilation, before, after)
 
+    def transposed(self) -> Windows:
+        """Return the windows on images whose height and width have changed places."""
+        fields = (self.kernel, self.stride, self.dilation, self.before, self.after)
+        return Windows(*((wide, high) for high, wide in fields))
+
     def checked(self, size: Extent) -> Extent:
         """Return `counts`, or raise the ShapeError that says why no window fits."""
         for n, available, reach in zip(size, self.extent(size), self.reach, strict=True):

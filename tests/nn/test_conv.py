@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nnctl.core.arrays import Shape
-from nnctl.nn import correlation
+from nnctl.nn import correlation, depthwise
 from nnctl.nn.conv import Conv1d, Conv2d, Conv2dTranspose
 from nnctl.nn.layer import Layer, ShapeError
 from nnctl.nn.layout import Layout
@@ -71,6 +72,26 @@ def test_conv1d_equals_the_loops(time, kernel, stride, dilation, padding, groups
     layer = Conv1d(channels=2 * groups, kernel=kernel, stride=stride, dilation=dilation, padding=padding, groups=groups)
     assume(fits(layer, (time, groups * c)))
     agrees_with_the_loops(layer, (time, groups * c))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(st.integers(1, 6), st.integers(1, 6)), pairs, pairs, pairs, margins, st.integers(2, 3), st.booleans(),
+    st.sampled_from([1, 20, 1000]),
+)  # fmt: skip
+def test_a_kernel_for_every_channel_equals_the_loops(size, kernel, stride, dilation, padding, c, need_dx, most):
+    layer = Conv2d(channels=c, kernel=kernel, stride=stride, dilation=dilation, padding=padding, groups=c)
+    assume(fits(layer, (*size, c)))
+    with patch.object(depthwise, "BLOCK", most):
+        agrees_with_the_loops(layer, (*size, c), rows=3, need_dx=need_dx)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), margins, st.integers(2, 3))
+def test_a_kernel_for_every_channel_of_a_sequence_equals_the_loops(time, kernel, stride, dilation, padding, c):
+    layer = Conv1d(channels=c, kernel=kernel, stride=stride, dilation=dilation, padding=padding, groups=c)
+    assume(fits(layer, (time, c)))
+    agrees_with_the_loops(layer, (time, c))
 
 
 @settings(max_examples=40, deadline=None)
