@@ -30,5 +30,5 @@ def verdict(forecast: Mapping[str, Any]) -> Iterator[str]:
     best = min(rmse, key=lambda who: rmse[who])
     if rmse[best] > 0:
         share = own / rmse[best]
-        worse = "" if share < 1 else ": a forecast that costs nothing is as good"
+        worse = "" if share < 1 else ": it is no better than a forecast that costs nothing"
         yield f"the network's rmse is {share:.2f} times that of the best naive forecast, {best}{worse}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,25 +86,24 @@ def _csv(predictor: Predictor, found: Prediction) -> str:
     writer = csv.writer(text, lineterminator="\n")
     word = "p" if predictor.gives_probabilities else "score"
     figures = [f"{word}_{name}" for name in found.columns]
-    truth = [] if found.truth is None else _headings("target", found.truth)
-    places = [] if found.positions is None else ["position"]
-    writer.writerow(["row", *places, *_headings("prediction", found.said), *figures, *truth])
+    truth = [] if found.truth is None else _headings("target", found.truth, found.names)
+    writer.writerow(["row", *found.places, *_headings("prediction", found.said, found.names), *figures, *truth])
     for row in _rows(predictor, found):
         writer.writerow([cell(value) if isinstance(value, str) else value for value in row])
     return text.getvalue()
 
 
-def _headings(word: str, values: Array) -> list[str]:
-    """Return one heading, or numbered ones for several columns."""
+def _headings(word: str, values: Array, names: Sequence[str]) -> list[str]:
+    """Return one heading, or one with the name, or else the number, of each of several columns."""
     several = values.ndim == 2 and values.shape[1] > 1
-    return [f"{word}_{i + 1}" for i in range(values.shape[1])] if several else [word]
+    return [f"{word}_{name}" for name in names or range(1, values.shape[1] + 1)] if several else [word]
 
 
 def _rows(predictor: Predictor, found: Prediction) -> Iterator[list[Any]]:
-    places = [] if found.positions is None else [found.positions.tolist()]
-    columns = [found.rows.tolist(), *places, *_columns(predictor, found.said), *_columns(predictor, found.figures)]
+    columns = [found.rows.tolist(), *found.places.values()]
+    columns += [*_columns(predictor, found.said), *_columns(predictor, found.figures)]
     if found.truth is not None:
-        columns += _columns(predictor, found.truth)
+        columns += [[_known(value) for value in column] for column in _columns(predictor, found.truth)]
     yield from map(list, zip(*columns, strict=True))
 
 
@@ -115,16 +115,20 @@ def _columns(predictor: Predictor, values: Array) -> list[list[Any]]:
     return [column.tolist() for column in shortest.T]
 
 
+def _known(value: Any) -> Any:
+    """Return a target, or None where it is not known, as what a forecast is for may not have come yet."""
+    return None if isinstance(value, float) and isnan(value) else value
+
+
 def _document(predictor: Predictor, found: Prediction) -> dict[str, Any]:
     width = found.said.shape[1] if found.said.ndim == 2 else 1
     figures = "probabilities" if predictor.gives_probabilities else "scores"
     predictions = []
     for row, *rest in _rows(predictor, found):
         entry: dict[str, Any] = {"row": row}
-        if found.positions is not None:
-            entry["position"] = rest.pop(0)
+        entry |= {name: rest.pop(0) for name in found.places}
         entry["prediction"] = rest[0] if width == 1 else rest[:width]
-        if found.positions is not None and found.columns:
+        if "position" in found.places and found.columns:
             entry["probability"] = rest[width]
         elif found.columns:
             entry[figures] = dict(zip(found.columns, rest[width:], strict=False))

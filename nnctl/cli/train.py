@@ -134,7 +134,7 @@ def train_to_the_end(session: Session, screen: Screen, *, plot: bool) -> dict[st
         if shown is not None:
             session.run.write_bytes("plots/forecast.png", forecast.draw(shown, session.run.name))
             result["forecast_plot"] = str(session.run.path / "plots" / "forecast.png")
-            screen.note(f"forecast {result['forecast_plot']}")
+            screen.note(f"picture {result['forecast_plot']}")
     return result
 
 

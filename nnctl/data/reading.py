@@ -25,6 +25,8 @@ from nnctl.data.sources.npz import Npz, read_npz, table_of
 from nnctl.data.sources.parquet import Parquet
 from nnctl.data.sources.paths import found
 from nnctl.data.sources.text import Text, read_text
+from nnctl.data.sources.time_series import TimeSeries
+from nnctl.data.sources.windowed import Windowed
 from nnctl.data.table import Table
 from nnctl.data.tokens import Windows
 
@@ -62,6 +64,9 @@ def read_input(path: str, preprocessing: Preprocessing, source: Source | None = 
         source = source.source()
     if preprocessing.text is not None:
         return _texts(file, preprocessing, source)
+    if preprocessing.series is not None:
+        assert isinstance(source, Windowed)
+        return _time_series(source).of_input(file, preprocessing.series.inputs, preprocessing.series.grid)
     if preprocessing.audio is not None:
         reads = source if isinstance(source, Audio) else Audio(path="-", target=preprocessing.target)
         return reads.of_input(file, preprocessing.audio, preprocessing.classes or ())
@@ -91,6 +96,14 @@ def _images(file: Path, preprocessing: Preprocessing, source: Source | None) -> 
     table = reader.of_input(file, shape, preprocessing.classes or ())
     assert isinstance(table.x, np.ndarray)
     return replace(table, x=table.x.reshape(len(table), *preprocessing.input_shape), features=preprocessing.inputs)
+
+
+def _time_series(source: Windowed) -> TimeSeries:
+    """Return the reader of a time series; for one that was made up, of a file with its columns and its `time`."""
+    if isinstance(source, TimeSeries):
+        return source
+    shared = {name: getattr(source, name) for name in (*Windowed.model_fields, "targets")}
+    return TimeSeries(path="-", time="time", **shared)
 
 
 def _texts(file: Path, preprocessing: Preprocessing, source: Source | None) -> Table:

@@ -13,7 +13,7 @@ from nnctl.experiment.assembly import Experiment
 from nnctl.nn.network import Network
 from nnctl.train.metrics import MAE, RMSE
 
-__all__ = ["beside_naive", "naive_forecasts", "scores", "traces"]
+__all__ = ["beside_naive", "by_time", "naive_forecasts", "scores", "traces"]
 
 
 def naive_forecasts(series: Series, origins: Array) -> dict[str, Float]:
@@ -112,6 +112,25 @@ def traces(experiment: Experiment, network: Network, most: int = 400) -> dict[st
             {"name": target, **{who: values[:, k].tolist() for who, values in columns.items()}}
             for k, target in enumerate(series.names)
         ],
+    }
+
+
+def by_time(series: Series, origins: Array, said: Array) -> dict[str, Any]:
+    """Return the fields of a prediction for forecasts (N, H K), or (N, T, H K), one row for each position and horizon.
+
+    ``rows``, ``said``, ``figures`` and ``truth`` (N P H, K), nan where it is not known; ``places`` as `Series.places`,
+    ``names`` of the targets.
+    """
+    K = series.values.shape[1]
+    values = said.reshape(-1, K)
+    truth = series.targets_of(series.values, origins).reshape(-1, K)
+    return {
+        "rows": np.repeat(series.positions(origins).ravel() + 1, len(series.form.horizons)),
+        "said": values,
+        "figures": values[:, :0],
+        "truth": truth if np.isfinite(truth).any() else None,
+        "places": series.places(origins),
+        "names": series.names,
     }
 
 

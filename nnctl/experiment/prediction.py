@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -12,10 +13,12 @@ from nnctl.core.errors import DataError, SpecError, UsageError
 from nnctl.core.foreign import read_up_to
 from nnctl.data.batches import present
 from nnctl.data.dataset import Split
+from nnctl.data.prepare_series import refuse_too_many_windows
 from nnctl.data.preprocessing import Preprocessing
 from nnctl.data.reading import read_input
-from nnctl.data.table import PartName, Table
+from nnctl.data.table import PartName, Table, counted
 from nnctl.experiment.assembly import Experiment, lay_out, set_blas_threads
+from nnctl.experiment.forecasting import by_time
 from nnctl.experiment.saving import load_intact, load_weights
 from nnctl.experiment.session import data_hash
 from nnctl.nn.layer import ShapeError
@@ -52,8 +55,11 @@ class Prediction:
         Loss and metrics, where the input has targets.
     notes : tuple of str
         What a person should know.
-    positions : int array (N,) or None
-        Where in its row each stands, counted from 1, where every position of a sequence has a prediction.
+    places : mapping of str to sequence
+        What else tells the predictions apart: the `position` in its row, counted from 1, where every position of a
+        sequence has one; of a time series when it is made, for which time, and how many steps ahead.
+    names : tuple of str
+        What the outputs of a forecast are called; else empty.
     """
 
     rows: Array
@@ -63,7 +69,8 @@ class Prediction:
     truth: Array | None = None
     score: dict[str, float] | None = None
     notes: tuple[str, ...] = field(default=())
-    positions: Array | None = None
+    places: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
 
 class Predictor:
@@ -108,6 +115,8 @@ class Predictor:
         table = read_input(path, self.preprocessing, self.spec.data.source)
         if len(table) == 0:
             raise DataError(f"{path}: there are no rows.")
+        if table.series is not None:
+            return self._of_series(path, table)
         unseen = self.preprocessing.unseen(table)
         notes = (*self._notes(), *table.notes, *((unseen,) if unseen else ()))
         table = self.preprocessing.tokenized(table)
@@ -143,7 +152,9 @@ class Predictor:
         changed = began_with is not None and began_with != data_hash(experiment.data)
         notes = self._notes() + (("the data have changed since the run was trained.",) if changed else ())
         examples = experiment.examples(split)
-        return self._prediction(split.x, split.lengths, split.rows + 1, notes, split.y, examples)
+        found = self._prediction(split.x, split.lengths, split.rows + 1, notes, split.y, examples)
+        series = experiment.data.series
+        return found if series is None else replace(found, **by_time(series, split.rows, found.said))
 
     # ------------------------------------------------------------------ the run
 
@@ -258,8 +269,39 @@ class Predictor:
             None if y is None else self.preprocessing.decode_target(y[there]),
             None if examples is None else self.judge.network(self.network, examples),
             (*notes, *_wild(np.concatenate(finite))),
-            position + 1,
+            {"position": (position + 1).tolist()},
         )
+
+    # ------------------------------------------------------------------ time series
+
+    def _of_series(self, path: str, table: Table) -> Prediction:
+        """Return the forecasts from every window that the rows allow; the score is of those whose targets are known."""
+        series, x = table.series, table.x
+        assert series is not None
+        assert isinstance(x, np.ndarray)
+        origins = series.all_origins()
+        if not len(origins):
+            raise DataError(
+                f"{path}: a forecast is made from {counted(series.form.lookback, 'row')} without a gap, and "
+                f"{counted(series.longest_run, 'row')} at most follow one another here."
+            )
+        refuse_too_many_windows(series, len(origins), self.network.dtype)
+        windows = series.inputs_of(self.preprocessing.scaling.apply(x, dtype=self.network.dtype), origins)
+        z = self.network.predict(windows)
+        truth = series.targets_of(series.values, origins)
+        known = np.flatnonzero(np.isfinite(truth).reshape(len(truth), -1).all(axis=1))
+        score = self._score_of_known(z[known], windows[known], truth[known]) if len(known) else None
+        said = self.judge.predictions(z)
+        finite = np.isfinite(z).reshape(len(z), -1).all(axis=1)
+        notes = (*self._notes(), *table.notes, *_wild(finite))
+        found = Prediction(origins, said, (), said[..., :0], truth, score, notes)
+        return replace(found, **by_time(series, origins, said))
+
+    def _score_of_known(self, z: Float, x: Array, truth: Float) -> dict[str, float]:
+        scaled = self.preprocessing.target_scaling
+        assert scaled is not None
+        t = self.loss.encode(scaled.apply(truth, dtype=self.network.dtype), z.shape[-1], self.network.dtype)
+        return self.judge.outputs(z, Examples(x, truth, t))
 
 
 def _wild(finite: Array) -> tuple[str, ...]:

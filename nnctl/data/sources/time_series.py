@@ -173,7 +173,7 @@ class TimeSeries(Windowed, name="time_series"):
         """Return inputs and targets as float64, nan where a value is missing, and what a person should know."""
         for role, names in (("inputs", self.inputs), ("targets", self.targets)):
             for name in names:
-                if name not in frame.columns and name not in may_lack:
+                if name not in frame.columns and (role == "inputs" or name not in may_lack):
                     require_column(frame, name, f"data.source.{self.name}.{role}")
         wanted = (*self.inputs, *self.targets)
         rest = frame.drop(self.time, *([self.series] if self.series else []))
