@@ -1,6 +1,6 @@
 """Time per step of convolutional networks: nnctl and, where it is installed, PyTorch, side by side.
 
-    python tests/benchmarks/convolution.py [--tasks C1 C2 C3] [--threads 2] [--repeats 7] [--seconds 1]
+    python tests/benchmarks/convolution.py [--tasks C1 C2 C3 C4] [--threads 2] [--repeats 7] [--seconds 1]
 
 Both train the same architecture on the same made-up images with the same batch, Adam and number of steps, in float32,
 interleaved in one run. nnctl trains through its real loop (`nnctl.train.loop.fit`), with as many replicas and BLAS
@@ -60,6 +60,7 @@ TASKS = {
     "C1": Task((28, 28, 1), 64, ("conv 32", "relu", "conv 64", "relu", "pool", "dense 128", "relu"), 2048, 1.0),
     "C2": Task((8, 8, 1), 32, ("conv 16", "relu", "conv 32", "relu", "pool"), 1024, 1.0),
     "C3": Task((32, 32, 3), 64, (*NORMED[:6], "pool", *NORMED[6:], "pool"), 1024, 1.6),
+    "C4": Task((28, 28, 1), 64, ("conv 32", "relu", *("depthwise 32", "relu") * 2, "pool"), 1024, 1.6),
 }
 
 JUDGED = 512
@@ -80,6 +81,7 @@ def arrays(task: Task) -> tuple[np.ndarray, np.ndarray]:
 def network_of(task: Task) -> Network:
     spelled = {
         "conv": lambda n: {"conv2d": {"channels": n, "padding": "same", "init": "he_normal"}},
+        "depthwise": lambda n: {"conv2d": {"channels": n, "groups": n, "padding": "same", "init": "he_normal"}},
         "dense": lambda n: {"dense": n},
     }
     named = {"norm": "batch_norm", "pool": "max_pool", "relu": "relu"}
@@ -143,8 +145,8 @@ def theirs(task: Task, x: np.ndarray, y: np.ndarray, threads: int, *, channels_l
     height, width, channels = task.image
     for layer in task.layers:
         kind, _, out = layer.partition(" ")
-        if kind == "conv":
-            layers.append(nn.Conv2d(channels, int(out), 3, padding=1))
+        if kind in {"conv", "depthwise"}:
+            layers.append(nn.Conv2d(channels, int(out), 3, padding=1, groups=channels if kind == "depthwise" else 1))
             channels = int(out)
         elif kind == "dense":
             layers += [nn.Flatten(), nn.Linear(height * width * channels, int(out))]
