@@ -11,13 +11,13 @@ import numpy as np
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.errors import DataError, SpecError
 from nnctl.core.machine import available_memory, cores
-from nnctl.data.augment import AudioAugmenter, Augmenter, Inputs, TextAugmenter
-from nnctl.data.augment.smote import Smote, enlarged
+from nnctl.data.augment.smote import enlarged
 from nnctl.data.batches import Batches, is_positionwise
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.prepare import prepare
 from nnctl.data.preprocessing import Preprocessing
-from nnctl.experiment.augmenting import refuse_unsuited
+from nnctl.experiment.augmenting import augmenter_of, refuse_unsuited
+from nnctl.experiment.measuring import metrics_of
 from nnctl.nn.layer import ShapeError
 from nnctl.nn.layout import Layout
 from nnctl.nn.losses import Loss, fuse
@@ -27,7 +27,6 @@ from nnctl.spec.load import LoadedSpec
 from nnctl.spec.model import DEFAULT_EPOCHS, Spec
 from nnctl.train.evaluate import Examples, Judge
 from nnctl.train.loop import Plan, Progress
-from nnctl.train.metrics import Metric
 from nnctl.train.step import Learner
 from nnctl.train.stopping import Patience
 
@@ -104,13 +103,13 @@ class Experiment:
         self.loaded = loaded
         self.spec = loaded.spec
         found = data or self._prepared()
-        refuse_unsuited(loaded, found, self.spec.loss)
+        refuse_unsuited(loaded, found)
         self.data: Prepared = data or enlarged(found, self.spec.data.augment, self.spec.seed)
         self.loss = self._loss()
         self.outputs = self._outputs()
         self.layout = self._layout()
         self.batch_rows = self._batch_rows()
-        self.metrics: tuple[Metric, ...] = self._metrics()
+        self.metrics = metrics_of(loaded, self.data)
         self.monitor = self._monitor()
         self._check_memory()
 
@@ -193,11 +192,6 @@ class Experiment:
                 f"Set training.batch_size to {rows} or less, or to 'full'."
             )
         return wanted
-
-    def _metrics(self) -> tuple[Metric, ...]:
-        if self.spec.metrics is not None:
-            return tuple(self.spec.metrics)
-        return (Metric.parse("accuracy" if self.loss.task == "classification" else "r2"),)
 
     def _monitor(self) -> str:
         """Return the figure that tells the best epoch."""
@@ -294,21 +288,8 @@ class Experiment:
             seed=self.spec.seed,
             lengths=train.lengths,
             whole=not self.layout.any_length,
-            augmenter=self._augmenter(train),
+            augmenter=augmenter_of(self.spec, self.data, train),
         )
-
-    def _augmenter(self, train: Examples) -> Augmenter | None:
-        steps = [step for step in self.spec.data.augment if not isinstance(step, Smote)]
-        if not steps:
-            return None
-        given = (steps, Inputs.of(self.data), train.x, train.t, train.w, self.data.train.rows)
-        if self.data.recordings is not None:
-            return AudioAugmenter(self.data.recordings, *given, seed=self.spec.seed)
-        if self.data.texts is None:
-            return Augmenter(*given, seed=self.spec.seed)
-        encoder = self.data.preprocessing.text
-        assert encoder is not None
-        return TextAugmenter(self.data.texts, encoder, *given, seed=self.spec.seed)
 
     def examples(self, split: Split) -> Examples:
         """Return a split with its targets as the loss wants them."""

@@ -1,22 +1,25 @@
-"""Whether the augmentations of a spec suit its data and its loss."""
+"""The augmentations of a spec: whether they suit its data, and what changes the training rows by them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from nnctl.data.augment.audio import OfSound
+from nnctl.data.augment.audio_augmenter import AudioAugmenter
 from nnctl.data.augment.augmentation import Augmentation, Inputs, Mixing
+from nnctl.data.augment.augmenter import Augmenter, TextAugmenter
 from nnctl.data.augment.smote import Smote
 from nnctl.data.batches import is_positionwise
 from nnctl.data.dataset import Prepared
-from nnctl.nn.losses import Loss
 from nnctl.spec.load import LoadedSpec
+from nnctl.spec.model import Spec
+from nnctl.train.evaluate import Examples
 
-__all__ = ["refuse_unsuited"]
+__all__ = ["augmenter_of", "refuse_unsuited"]
 
 
-def refuse_unsuited(loaded: LoadedSpec, data: Prepared, loss: Loss) -> None:
-    """Raise where an augmentation cannot be used with such inputs, targets or loss.
+def refuse_unsuited(loaded: LoadedSpec, data: Prepared) -> None:
+    """Raise where an augmentation cannot be used with such inputs or targets.
 
     Raises
     ------
@@ -25,7 +28,7 @@ def refuse_unsuited(loaded: LoadedSpec, data: Prepared, loss: Loss) -> None:
     """
     inputs = Inputs.of(data)
     for place, step in enumerate(loaded.spec.data.augment):
-        said = step.refusal(inputs) or _unmixable(step, data, loss) or _unenlargeable(step, data)
+        said = step.refusal(inputs) or _unmixable(step, data) or _unenlargeable(step, data)
         if step.comes_first and place > 0:
             said = "is done once, on the rows as they are, so that it must be the first of the list."
         said = said or _too_late(loaded.spec.data.augment[: place + 1])
@@ -41,20 +44,27 @@ def _too_late(steps: Sequence[Augmentation]) -> str | None:
     return None
 
 
+def augmenter_of(spec: Spec, data: Prepared, train: Examples) -> Augmenter | None:
+    """Return what changes the training rows on their way to the network, or None where nothing does."""
+    steps = [step for step in spec.data.augment if not isinstance(step, Smote)]
+    if not steps:
+        return None
+    given = (steps, Inputs.of(data), train.x, train.t, train.w, data.train.rows)
+    if data.recordings is not None:
+        return AudioAugmenter(data.recordings, *given, seed=spec.seed)
+    encoder = data.preprocessing.text
+    if data.texts is None or encoder is None:
+        return Augmenter(*given, seed=spec.seed)
+    return TextAugmenter(data.texts, encoder, *given, seed=spec.seed)
+
+
 def _unenlargeable(step: Augmentation, data: Prepared) -> str | None:
     """Return why no rows can be made for rare classes, where the step would do so, or None."""
     return step.misfit(data.of_source) if isinstance(step, Smote) else None
 
 
-def _unmixable(step: Augmentation, data: Prepared, loss: Loss) -> str | None:
+def _unmixable(step: Augmentation, data: Prepared) -> str | None:
     """Return why targets cannot be mixed, where the step would do so, or None."""
-    if not isinstance(step, Mixing):
-        return None
-    if is_positionwise(data.train.y):
+    if isinstance(step, Mixing) and is_positionwise(data.train.y):
         return "mixes the targets of two rows, and here every position of a sequence has its own."
-    if not loss.takes_mixtures:
-        return (
-            f"mixes the targets of two rows, and {loss.name} knows one class a row. "
-            f"Use cross_entropy, binary_cross_entropy or a regression loss."
-        )
     return None

@@ -15,7 +15,7 @@ from nnctl.data.batches import Batches
 from nnctl.nn.network import Network
 from nnctl.runs.checkpoint import Damaged
 from nnctl.runs.store import Run
-from nnctl.train.evaluate import Mean
+from nnctl.train.evaluate import Tally
 from nnctl.train.loop import Progress, Snapshot
 from nnctl.train.step import Learner
 
@@ -25,6 +25,7 @@ _PLAIN = ("epoch", "batch", "norm_sum", "norm_max", "norm_median", "norm_jump", 
 """What is saved of the progress as it is."""
 _NEEDED = frozenset({"step", "batch", "patience_best", "patience_waited", "best_epoch"})
 """What every version of nnctl has saved."""
+_SUMS = "epoch/sums/"
 
 
 def save_training(run: Run, learner: Learner, batches: Batches, progress: Progress) -> None:
@@ -36,13 +37,14 @@ def save_training(run: Run, learner: Learner, batches: Batches, progress: Progre
     tensors |= {f"optimizer/{name}": array for name, array in learner.slots.arrays().items()}
     if progress.best is not None:
         tensors |= {"best/theta": progress.best.theta, "best/state": progress.best.state}
-    if progress.batch and not progress.said.count:
+    tensors |= {f"{_SUMS}{name}": sums for name, sums in progress.said.sums.items()}
+    if progress.batch and not progress.said.blocks:
         tensors["epoch/outputs"] = progress.outputs[: batches.bounds[progress.batch - 1][1]]
     state = {
         "step": learner.step,
         "rows": batches.rows,
         **{name: getattr(progress, name) for name in _PLAIN},
-        "said": vars(progress.said),
+        "said_blocks": progress.said.blocks,
         "patience_best": progress.patience.best,
         "patience_waited": progress.patience.waited,
         "best_epoch": None if progress.best is None else progress.best.epoch,
@@ -87,11 +89,12 @@ def restore_training(run: Run, learner: Learner, batches: Batches, progress: Pro
     learner.step = state["step"]
     for name in _PLAIN:
         setattr(progress, name, state.get(name, getattr(progress, name)))  # an older run did not know the newest ones
-    progress.said = Mean(**state.get("said", {}))
+    sums = {name.removeprefix(_SUMS): array.copy() for name, array in tensors.items() if name.startswith(_SUMS)}
+    progress.said = Tally(sums, state.get("said_blocks", 0))
     progress.patience = replace(progress.patience, best=state["patience_best"], waited=state["patience_waited"])
     if state["best_epoch"] is not None:
         progress.best = Snapshot(state["best_epoch"], tensors["best/theta"].copy(), tensors["best/state"].copy())
-    if progress.batch and not progress.said.count:
+    if "epoch/outputs" in tensors:
         progress.outputs[: batches.bounds[progress.batch - 1][1]] = tensors["epoch/outputs"]
     return said
 

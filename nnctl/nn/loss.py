@@ -26,7 +26,7 @@ from nnctl.core.arrays import Array, Float, as_rows
 from nnctl.core.component import Component, Items, NonNegative, did_you_mean
 from nnctl.core.errors import DataError
 
-__all__ = ["Classification", "Loss", "Positions", "Regression", "positions"]
+__all__ = ["Classification", "Loss", "Positions", "Regression", "positions", "scale"]
 
 
 class Loss(Component, family="loss"):
@@ -62,8 +62,6 @@ class Loss(Component, family="loss"):
     """What it is for."""
     output: ClassVar[str | None] = None
     """The activation that it brings with it: ``softmax``, ``sigmoid`` or None."""
-    takes_mixtures: ClassVar[bool] = False
-    """Whether a target may be a mixture of those of two rows."""
 
     @abstractmethod
     def outputs(self, classes: int | None, targets: int) -> int:
@@ -170,11 +168,17 @@ def positions(z: Float, t: Array, w: Float | None, mask: Array | None) -> Positi
     return Positions(as_rows(z), t, w)
 
 
+def scale(out: Float, w: Float | None, total: float) -> None:
+    """Multiply the gradient of every row by its weight, and divide it by the total."""
+    # float(): a float64 scalar of NumPy would turn the product into a float64 one.
+    step = 1.0 / float(total)
+    np.multiply(out, step if w is None else (w * step)[:, None], out=out)
+
+
 class Regression(Loss):
     """A loss of the residual r = z - t, averaged over the D outputs as well as over the rows."""
 
     task = "regression"
-    takes_mixtures = True
 
     def outputs(self, classes: int | None, targets: int) -> int:  # noqa: ARG002
         """Return the number of target columns."""
@@ -256,6 +260,10 @@ class Classification(Loss):
         t[np.arange(len(y)), y.astype(np.intp)] = 1.0
         return self._one_hot(t)
 
+    @abstractmethod
+    def shares(self, t: Float) -> Float:
+        """Return the share of every class (N, K) in targets that were encoded, and then perhaps mixed."""
+
     def labels(self, z: Float) -> Array:
         """Return the class with the highest score; with one score, class 1 where it is positive."""
         return z.argmax(axis=1) if z.shape[1] > 1 else (z[:, 0] > 0).astype(np.intp)
@@ -301,8 +309,11 @@ class Classification(Loss):
         """Return how many outputs the classes need."""
 
     def _checked(self, t: Float) -> Float:
-        """Return soft targets as they are, where the loss can take them."""
-        raise DataError(f"{self.name}: targets must be class indices, not soft labels of shape {t.shape}.")
+        """Return soft targets as they are, if that is what they are."""
+        wrong = ~((t >= 0).all(axis=1) & (np.abs(t.sum(axis=1, dtype=np.float64) - 1.0) < 1e-4))
+        if wrong.any():
+            raise DataError(f"{self.name}: soft labels must be >= 0 and sum to 1. Row {wrong.argmax()} does not.")
+        return t
 
     def _two_classes(self, y: Float) -> Float:  # noqa: ARG002 - losses of one score depend on it
         """Return the targets of one score for labels 0 and 1."""

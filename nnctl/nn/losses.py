@@ -13,7 +13,8 @@ from nnctl.core.errors import DataError
 from nnctl.nn.activations import Activation, Linear
 from nnctl.nn.compose import Repeat, Sequential
 from nnctl.nn.layer import Layer, ShapeError
-from nnctl.nn.loss import Classification, Loss, Regression
+from nnctl.nn.loss import Classification, Loss, Regression, scale
+from nnctl.nn.margins import Hinge, Margin, Perceptron
 
 __all__ = ["MAE", "MSE", "BinaryCrossEntropy", "CrossEntropy", "Hinge", "Huber", "Loss", "Margin", "Perceptron", "fuse"]
 
@@ -36,7 +37,7 @@ class MSE(Regression, name="mse"):
     def gradient(self, z: Float, t: Float, w: Float | None, total: float, out: Float) -> None:
         """Write 2/(total D) w (z - t)."""
         np.subtract(z, t, out=out)
-        _scale(out, w, 0.5 * total * z.shape[1])
+        scale(out, w, 0.5 * total * z.shape[1])
 
 
 class MAE(Regression, name="mae"):
@@ -57,7 +58,7 @@ class MAE(Regression, name="mae"):
         """Write 1/(total D) w sign(z - t)."""
         np.subtract(z, t, out=out)
         np.sign(out, out=out)
-        _scale(out, w, total * z.shape[1])
+        scale(out, w, total * z.shape[1])
 
     def branches(self, z: Float, t: Float) -> Array:
         """Return the sign of z - t."""
@@ -88,7 +89,7 @@ class Huber(Regression, name="huber"):
         """Write 1/(total D) w clip(z - t, -delta, delta)."""
         np.subtract(z, t, out=out)
         np.clip(out, -self.delta, self.delta, out=out)
-        _scale(out, w, total * z.shape[1])
+        scale(out, w, total * z.shape[1])
 
     def branches(self, z: Float, t: Float) -> Array:
         """Return where |z - t| <= delta."""
@@ -114,7 +115,6 @@ class CrossEntropy(Classification, name="cross_entropy"):
     as they are."""
 
     output = "softmax"
-    takes_mixtures = True
 
     def _scores(self, classes: int) -> int:
         return classes
@@ -130,11 +130,10 @@ class CrossEntropy(Classification, name="cross_entropy"):
             raise DataError(f"{self.name}: class indices must be 0 to {outputs - 1}. Got {y[wrong][0]} in row {row}.")
         return y.astype(np.int32)
 
-    def _checked(self, t: Float) -> Float:
-        wrong = ~((t >= 0).all(axis=1) & (np.abs(t.sum(axis=1, dtype=np.float64) - 1.0) < 1e-4))
-        if wrong.any():
-            raise DataError(f"cross_entropy: soft labels must be >= 0 and sum to 1. Row {wrong.argmax()} does not.")
-        return t
+    def shares(self, t: Float) -> Float:
+        """Return the targets without their smoothing, (N, K)."""
+        e = self.label_smoothing
+        return np.asarray((t - e / t.shape[1]) / (1.0 - e))
 
     def per_sample(self, z: Float, t: Float) -> Float:
         """Return -sum_k t_k log p_k for each row."""
@@ -157,7 +156,7 @@ class CrossEntropy(Classification, name="cross_entropy"):
                 np.subtract(out, e / z.shape[1], out=out)
         else:
             np.subtract(out, t, out=out)
-        _scale(out, w, total)
+        scale(out, w, total)
 
     def predict(self, z: Float) -> Float:
         """Return the class probabilities p (N, K)."""
@@ -181,7 +180,6 @@ class BinaryCrossEntropy(Classification, name="binary_cross_entropy"):
     are."""
 
     output = "sigmoid"
-    takes_mixtures = True
 
     def _scores(self, classes: int) -> int:
         if classes > 2:
@@ -189,6 +187,12 @@ class BinaryCrossEntropy(Classification, name="binary_cross_entropy"):
                 f"binary_cross_entropy tells two classes apart, and there are {classes}. Use cross_entropy."
             )
         return 1
+
+    def shares(self, t: Float) -> Float:
+        """Return the shares of both classes without smoothing, (N, 2)."""
+        e = self.label_smoothing
+        s = (t - 0.5 * e) / (1.0 - e)
+        return np.hstack([1.0 - s, s])
 
     def _two_classes(self, y: Float) -> Float:
         return y * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
@@ -212,100 +216,11 @@ class BinaryCrossEntropy(Classification, name="binary_cross_entropy"):
         np.multiply(out, 0.5, out=out)
         np.add(out, 0.5, out=out)
         np.subtract(out, t, out=out)
-        _scale(out, w, total)
+        scale(out, w, total)
 
     def predict(self, z: Float) -> Float:
         """Return the probability of class 1, (N, 1)."""
         return np.exp(-np.logaddexp(z.dtype.type(0.0), -z))
-
-
-class Margin(Classification):
-    """A loss of the signed margin s: how far the score of the true class is on the right side.
-
-    Two classes have one score z (N, 1) and t = -1 or +1: s = t z. K > 2 classes have z (N, K) and one-hot t: s is the
-    true class's score less the best of the others. With m for `margin`,
-
-    forward:   l = max(0, m - s);   L = 1/N sum w l
-    backward:  where s <= m:  dz = -1/N w t for two classes; for K: -1/N w for the true class, +1/N w for its best rival
-    """
-
-    after = ("tanh",)
-    margin: ClassVar[float]
-    """The margin from which on a row costs nothing."""
-
-    def _scores(self, classes: int) -> int:
-        return 1 if classes == 2 else classes
-
-    def _two_classes(self, y: Float) -> Float:
-        return 2.0 * y - 1.0
-
-    def per_sample(self, z: Float, t: Float) -> Float:
-        """Return max(0, m - s) for each row."""
-        return np.maximum(self.margin - _margin(z.astype(np.float64), t), 0.0)  # type: ignore[no-any-return]
-
-    def branches(self, z: Float, t: Float) -> Array:
-        """Return for each row the best rival, counted from 1, or 0 where the row costs nothing."""
-        rival = np.where(t > 0, -np.inf, z).argmax(axis=1) + 1
-        return np.where(_margin(z, t) <= self.margin, rival, 0)
-
-    def gradient(self, z: Float, t: Float, w: Float | None, total: float, out: Float) -> None:
-        """Write -w ds/dz / total where s <= m, else 0."""
-        if z.shape[1] == 1:
-            np.multiply(z, t, out=out)
-            np.less_equal(out, self.margin, out=out)
-            np.multiply(out, t, out=out)
-            np.negative(out, out=out)
-        else:
-            rows, true = np.arange(len(z)), t.argmax(axis=1)
-            np.copyto(out, z)
-            out[rows, true] = -np.inf
-            rival = out.argmax(axis=1)
-            short = (z[rows, true] - z[rows, rival] <= self.margin).astype(z.dtype)
-            out.fill(0.0)
-            out[rows, rival] = short
-            out[rows, true] = -short
-        _scale(out, w, total)
-
-    def predict(self, z: Float) -> Float:
-        """Return z: scores, not probabilities; one score is positive for class 1, of K scores the highest wins."""
-        return z
-
-
-class Hinge(Margin, name="hinge"):
-    """Hinge loss: be right by a margin of one; the loss of the support vector machine.
-
-    forward:   l = max(0, 1 - t z) for two classes, max(0, 1 + max_{k != y} z_k - z_y) for more;   L = 1/N sum w l
-    backward:  dz = -1/N w t where t z <= 1; for more classes -1/N w at y and +1/N w at its best rival, where l counts
-
-    Shapes: z, t (N, 1) with t = -1 or +1 for two classes; z, one-hot t (N, K) for K > 2.
-
-    Source: Cortes and Vapnik (1995), "Support-vector networks"; several classes: Crammer and Singer (2001), "On the
-    algorithmic implementation of multiclass kernel-based vector machines", eq. 3.
-    """
-
-    margin = 1.0
-
-
-class Perceptron(Margin, name="perceptron"):
-    """Rosenblatt's criterion: only mistakes count; with `sgd`, batch size 1 and one dense layer, his learning rule.
-
-    forward:   l = max(0, -t z) for two classes, max(0, max_{k != y} z_k - z_y) for more;   L = 1/N sum w l
-    backward:  dz = -1/N w t where t z <= 0; for more classes -1/N w at y and +1/N w at its best rival, where it wins
-
-    Shapes: z, t (N, 1) with t = -1 or +1 for two classes; z, one-hot t (N, K) for K > 2. A row with z = 0 is a mistake,
-    as the classical rule needs that starts from zero weights: w += lr t x where t w'x <= 0.
-
-    Source: Rosenblatt (1958), "The perceptron: a probabilistic model for information storage and organization in the
-    brain"; the criterion: Bishop (2006), eq. 4.54 and 4.55.
-    """
-
-    margin = 0.0
-
-
-def _margin(z: Float, t: Float) -> Float:
-    if z.shape[1] == 1:
-        return (t * z)[:, 0]
-    return np.where(t > 0, z, -np.inf).max(axis=1) - np.where(t > 0, -np.inf, z).max(axis=1)  # type: ignore[no-any-return]
 
 
 def fuse(loss: Loss, layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -361,9 +276,3 @@ def _log_softmax(z: Float) -> Float:
     log_p -= log_p.max(axis=0)
     log_p -= np.log(np.exp(log_p).sum(axis=0))
     return log_p
-
-
-def _scale(out: Float, w: Float | None, total: float) -> None:
-    # float(): a float64 scalar of NumPy would turn the product into a float64 one.
-    step = 1.0 / float(total)
-    np.multiply(out, step if w is None else (w * step)[:, None], out=out)

@@ -14,7 +14,7 @@ from nnctl.data.batches import Batch, Batches, is_positionwise
 from nnctl.nn.network import Network
 from nnctl.optim.clock import Clock
 from nnctl.optim.schedules import Constant, Schedule
-from nnctl.train.evaluate import Examples, Judge, Mean
+from nnctl.train.evaluate import Examples, Judge, Tally
 from nnctl.train.finite import first_in_inference, refuse_not_finite
 from nnctl.train.flow import Probe, Sample, next_look
 from nnctl.train.step import Learner, NotFinite, train_step
@@ -117,7 +117,7 @@ class Progress:
 
     `batch` counts the batches done in the epoch that is under way; `outputs` holds what the network said to them.
     Where every position has a target there is no room for all of it: `outputs` then holds one batch, and `said` the
-    mean of its figures so far.
+    sums of its figures so far.
     `norm_median` is a running median of the gradient's norm: step t moves it by a factor 1 + 1/t, at least 1.01,
     towards its norm (after Ma, Muthukrishnan and Sandler, 2013, arXiv:1407.1121). `norm_jump` is the largest norm since
     the last `Sample`, in multiples of it.
@@ -136,7 +136,7 @@ class Progress:
     history: list[float] = field(default_factory=list)
     best: Snapshot | None = None
     reason: str = ""
-    said: Mean = field(default_factory=Mean)
+    said: Tally = field(default_factory=Tally)
 
     def count(self, norm: float, step: int) -> None:
         """Note that step number `step`, counted from 1, is done, and the norm of its gradient."""
@@ -242,7 +242,7 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
             norm = train_step(learner, batch, progress.lr, outputs, look)
             progress.count(norm, learner.step)
             if outputs.ndim == 3:
-                progress.said.add(training.judge.batch(outputs, batch), batch.targets)
+                training.judge.add_batch(progress.said, outputs, batch)
             if probe is not None and look is not None:
                 jump, measured = progress.take_jump(), next_look(learner.step, plan.steps)
                 yield probe.sample(epoch=progress.epoch + 1, lr=progress.lr, grad_norm=norm, jump=jump)
@@ -261,7 +261,7 @@ def fit(training: Training, pause_due: Callable[[], bool] = lambda: False) -> It
 def _measure(training: Training) -> dict[str, float]:
     """Return the figures of the epoch under way, at its end."""
     plan, progress = training.plan, training.progress
-    found = progress.said.value if progress.said.count else _of_rows(training)
+    found = training.judge.of_tally(progress.said) if progress.said.blocks else _of_rows(training)
     metrics = {f"train_{name}": value for name, value in found.items()}
     last = training.learner.step == plan.steps
     if training.validation is not None and (last or (progress.epoch + 1) % plan.evaluate_every == 0):
@@ -311,7 +311,7 @@ def _close_epoch(training: Training, metrics: dict[str, float], speed: float) ->
         not_finite=not_finite,
     )
     progress.epoch += 1
-    progress.batch, progress.norm_sum, progress.norm_max, progress.said = 0, 0.0, 0.0, Mean()
+    progress.batch, progress.norm_sum, progress.norm_max, progress.said = 0, 0.0, 0.0, Tally()
     return record
 
 

@@ -31,7 +31,6 @@ def spec_of(here, augment: str, scaling: str = "channels", loss: str = "cross_en
     [
         ("flip", {"scaling": "standard"}, "flip: moves pixels, and data.scaling gives every pixel a center"),
         ("noise, {random_crop: 8}", {}, "random_crop: padding must be smaller than the image, which is 8 x 8. Got 8."),
-        ("mixup", {"loss": "hinge"}, "mixup: mixes the targets of two rows, and hinge knows one class a row."),
         ("flipp", {}, "unknown augmentation 'flipp'. Did you mean 'flip'?"),
         ("random_rotation", {}, "unknown augmentation 'random_rotation'. Did you mean 'rotation'?"),
         ("rotation: 500", {}, "rotation.degrees: must be <= 180. Got 500."),

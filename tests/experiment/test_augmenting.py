@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import pytest
+from sklearn.metrics import recall_score, roc_auc_score
 
 from nnctl.checks.frozen import bare
 from nnctl.core.errors import Interrupted, SpecError
@@ -73,14 +74,40 @@ def test_a_training_interrupted_within_an_epoch_ends_with_the_same_bits(path, tm
     assert kept == [{k: v for k, v in r.items() if "second" not in k} for r in whole.run.records.read()]
 
 
-def test_the_training_figures_of_mixtures_go_by_the_class_with_the_larger_share(path, tmp_path):
-    session = Session.start(Experiment(load_spec(path, ["data.augment=[mixup]", "training.epochs=1"])), tmp_path)
+@pytest.mark.parametrize("loss", ["cross_entropy", "{cross_entropy: {label_smoothing: 0.1}}", "hinge", "perceptron"])
+def test_in_the_training_figures_a_mixture_counts_for_each_of_its_classes_by_its_share(path, tmp_path, loss):
+    change = [f"loss={loss}", "data.augment=[mixup]", "training.epochs=1", "metrics=[accuracy, recall, roc_auc]"]
+    session = Session.start(Experiment(load_spec(path, change)), tmp_path)
     [epoch] = list(session.epochs())
-    t, _ = session.batches.targets()
+    order, train = session.batches.order(0), session.train
+    [step] = session.batches.augmenter.steps
+    pairs = step.pairs(session.batches.augmenter._chance(0, 0, np.arange(len(train.y))), None, len(train.y))
     said = session.progress.outputs.argmax(1)
-    assert epoch.metrics["train_accuracy"] == pytest.approx((said == t.argmax(1)).mean())
-    order = session.batches.order(0)
-    assert not np.array_equal(t.argmax(1), session.train.y[order])
+    own, other, s = train.y[order], train.y[pairs.partner][order], pairs.share[order]
+    right = s * (said == own) + (1 - s) * (said == other)
+    assert epoch.metrics["train_accuracy"] == pytest.approx(right.mean(), rel=1e-5)
+    rows, y, w = np.tile(np.arange(len(own)), 2), np.r_[own, other], np.r_[s, 1 - s]
+    assert epoch.metrics["train_recall"] == pytest.approx(
+        recall_score(y, said[rows], average="macro", sample_weight=w), rel=1e-5
+    )
+    scores = session.experiment.judge.predictions(session.progress.outputs)[rows]
+    expected = np.mean([roc_auc_score(y == k, scores[:, k], sample_weight=w) for k in range(10)])
+    assert epoch.metrics["train_roc_auc"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "hinge", "perceptron", "cross_entropy"])
+def test_two_classes_are_mixed_with_every_loss_and_measured_with_every_metric(spec_file, tmp_path, loss):
+    named = "accuracy, balanced_accuracy, precision, recall, f1, roc_auc"
+    named += ", log_loss, perplexity" if "entropy" in loss else ""
+    spec = spec_file(
+        "name: two\ndata: {source: breast_cancer, augment: [{mixup: 1.0}]}\narchitecture: [{dense: outputs}]\n"
+        f"loss: {loss}\noptimizer: {{adam: 1e-2}}\ntraining: {{epochs: 5}}\nmetrics: [{named}]\n"
+    )
+    session = Session.start(Experiment(load_spec(spec)), tmp_path)
+    last = list(session.epochs())[-1]
+    assert session.summary["metrics"]["train"]["accuracy"] > 0.85
+    assert 0.6 < last.metrics["train_accuracy"] < 0.93  # the other class of a mixture is never said
+    assert all(np.isfinite(value) for value in last.metrics.values())
 
 
 def test_a_regression_mixes_values_in_their_own_units(spec_file, tmp_path):
@@ -105,7 +132,12 @@ def test_one_batch_is_learned_by_heart_without_augmentation(path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (["loss=perceptron", "data.augment=[mixup]"], "mixup: mixes the targets of two rows, and perceptron knows one"),
+        (["data.augment=[mixup, smote]"], "smote: is done once, on the rows as they are, so that it must be the first"),
+        (["data.augment=[random_swap]"], "random_swap: rewrites texts that have a target each.*the inputs are numbers"),
+        (
+            ["data.source=pydoc_topics", "data.split={}", "data.augment=[random_swap]"],
+            "random_swap: rewrites texts.*the next token of one long text",
+        ),
         (["data.scaling=standard"], "flip: moves pixels"),
         (
             ["loss=cross_entropy", "data.source=pydoc_topics", "data.split={}", "data.augment=[mixup]"],

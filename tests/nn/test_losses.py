@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pydantic import ValidationError
 from seeded_bugs import LOSS_BUGS
 from sklearn import metrics as sk
 
@@ -21,7 +22,8 @@ ENTROPIES = [
     "binary_cross_entropy",
     {"binary_cross_entropy": {"label_smoothing": 0.2}},
 ]
-EVERY = [*REGRESSION, *ENTROPIES, "hinge", "perceptron"]
+MARGINS = ["hinge", "perceptron"]
+EVERY = [*REGRESSION, *ENTROPIES, *MARGINS]
 
 
 def batch(loss, rows=7, classes=2, seed=0, dtype=np.float64, soft=False):
@@ -31,7 +33,8 @@ def batch(loss, rows=7, classes=2, seed=0, dtype=np.float64, soft=False):
     if loss.task == "regression":
         y = rng.normal(size=(rows, width))
     elif soft:
-        y = rng.dirichlet(np.ones(width), rows) if width > 1 else rng.uniform(size=(rows, 1))
+        least = -1 if loss.name in MARGINS else 0
+        y = rng.dirichlet(np.ones(width), rows) if width > 1 else rng.uniform(least, 1, size=(rows, 1))
     else:
         y = rng.integers(0, classes, rows)
     return rng.normal(size=(rows, width)).astype(dtype), loss.encode(y, width, dtype)
@@ -63,11 +66,39 @@ def test_the_gradient_is_the_derivative_of_the_value(spelling, weighted):
         assert gradient_error(loss, classes=classes, weighted=weighted) < 1e-8
 
 
-@pytest.mark.parametrize("spelling", ENTROPIES, ids=str)
+@pytest.mark.parametrize("spelling", [*ENTROPIES, *MARGINS], ids=str)
 def test_the_gradient_is_the_derivative_for_soft_labels(spelling):
     loss = Loss.parse(spelling)
     for classes in classes_for(loss):
         assert gradient_error(loss, classes=classes, weighted=True, soft=True) < 1e-8
+
+
+@pytest.mark.parametrize("spelling", [*ENTROPIES, *MARGINS], ids=str)
+def test_a_soft_label_costs_the_mean_of_what_its_classes_cost(spelling):
+    loss = Loss.parse(spelling)
+    for classes in classes_for(loss):
+        z, t = batch(loss, rows=20, classes=classes)
+        other = loss.encode(np.random.default_rng(9).integers(0, classes, 20), z.shape[1], float)
+        s = np.linspace(0, 1, 20)
+        mixed = s[:, None] * t + (1 - s[:, None]) * other
+        expected = s * loss.per_sample(z, t) + (1 - s) * loss.per_sample(z, other)
+        np.testing.assert_allclose(loss.per_sample(z, mixed), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("spelling", [*ENTROPIES, *MARGINS], ids=str)
+def test_the_shares_of_a_mixture_are_those_that_it_was_mixed_by_without_smoothing(spelling):
+    loss = Loss.parse(spelling)
+    for classes in classes_for(loss):
+        width = loss.outputs(classes, 0)
+        t = loss.encode(np.arange(classes), width, float)
+        np.testing.assert_allclose(loss.shares(t), np.eye(classes), atol=1e-15)
+        np.testing.assert_allclose(loss.shares(0.3 * t[:1] + 0.7 * t[1:2])[0, :2], [0.3, 0.7], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", MARGINS)
+def test_a_margin_has_nothing_to_smooth_and_says_so(name):
+    with pytest.raises(ValidationError, match="It is for losses of probabilities: cross_entropy and binary"):
+        Loss.parse({name: {"label_smoothing": 0.1}})
 
 
 @pytest.mark.parametrize("bug", LOSS_BUGS.values(), ids=LOSS_BUGS)

@@ -61,7 +61,8 @@ def test_regression_targets_become_columns():
         ("cross_entropy", [[np.nan, 0.5]], 2, "sum to 1"),
         ("cross_entropy", [0, 1], 1, "one output cannot tell classes apart"),
         ("binary_cross_entropy", [[1.2]], 1, "from 0 to 1. Row 0 is not"),
-        ("hinge", [[0.5, 0.5]], 2, "not soft labels"),
+        ("hinge", [[0.5, 0.2, 0.2]], 3, "must be >= 0 and sum to 1. Row 0 does not"),
+        ("perceptron", [[1.2]], 1, "from -1 to 1. Row 0 is not"),
         ("mse", [[1.0, 2.0]], 1, r"1 output\(s\), the targets have shape \(1, 2\)"),
     ],
 )

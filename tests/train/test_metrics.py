@@ -36,9 +36,9 @@ def test_metrics_of_labels_equal_scikit_learns(classes, weighted):
     expected = sk.balanced_accuracy_score(y, labels, sample_weight=w)
     assert score("balanced_accuracy", y, p, labels, w) == pytest.approx(expected, rel=1e-12)
     for name, function in (("precision", sk.precision_score), ("recall", sk.recall_score), ("f1", sk.f1_score)):
-        assert score(name, y, p, labels, w) == function(y, labels, average=average, sample_weight=w)
-        for kind in ("macro", "micro", "weighted"):
-            assert score({name: kind}, y, p, labels, w) == function(y, labels, average=kind, sample_weight=w)
+        for kind, theirs in (("auto", average), ("macro", "macro"), ("micro", "micro"), ("weighted", "weighted")):
+            expected = function(y, labels, average=theirs, sample_weight=w)
+            assert score({name: kind}, y, p, labels, w) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -135,7 +135,7 @@ def test_predictions_that_are_not_finite_give_no_crash(name):
     y, nothing = np.array([0, 1, 2, 0]), np.full((4, 3), np.nan)
     if member.task == "regression":
         assert math.isnan(score(name, y.astype(float), nothing[:, :1], nothing))
-    elif name in {"roc_auc", "log_loss"}:
+    elif name in {"roc_auc", "log_loss", "perplexity"}:
         assert math.isnan(score(name, y, nothing, nothing.argmax(axis=1)))
     else:  # they read the labels alone
         assert 0 <= score(name, y, nothing, nothing.argmax(axis=1)) <= 0.5
@@ -162,7 +162,7 @@ def test_a_metric_that_does_not_fit_is_told_with_its_place():
 
     assert told("accuracy", "f1", "roc_auc", "log_loss", loss="cross_entropy") == []
     assert told("mse", "r2", loss="huber") == []
-    fitting = "accuracy, balanced_accuracy, f1, log_loss, precision, recall, roc_auc"
+    fitting = "accuracy, balanced_accuracy, f1, log_loss, perplexity, precision, recall, roc_auc"
     said = f"r2 is for regression, and the loss is for classification. Use one of {fitting}."
     assert told("accuracy", "r2", loss="cross_entropy") == [(1, said)]
     assert [i for i, _ in told("accuracy", "mse", "f1", loss="mse")] == [0, 2]
@@ -176,9 +176,19 @@ def test_a_metric_that_does_not_fit_is_told_with_its_place():
     assert "twice" in said
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_perplexity_is_the_exponential_of_the_log_loss_and_of_chance_the_number_of_classes(classes, weighted):
+    y, p, labels, w = classified(classes, weighted)
+    for prediction in (p, p[:, 1:]) if classes == 2 else (p,):
+        log_loss = score("log_loss", y, prediction, labels, w)
+        assert score("perplexity", y, prediction, labels, w) == pytest.approx(math.exp(log_loss))
+    assert score("perplexity", y, np.full_like(p, 1 / classes), labels, w) == pytest.approx(classes)
+
+
 def test_errors_are_better_small_and_agreements_better_large():
     smaller = {name for name, member in Metric.members().items() if not member.greater_is_better}
-    assert smaller == {"log_loss", "mse", "rmse", "mae"}
+    assert smaller == {"log_loss", "perplexity", "mse", "rmse", "mae"}
 
 
 def test_the_plain_metrics_import_no_scikit_learn():
@@ -187,7 +197,7 @@ import sys, numpy as np
 from nnctl.train.metrics import Metric
 y = np.array([0, 1, 1, 0])
 p = np.array([[.2], [.7], [.4], [.1]])
-for name in ("accuracy", "mse", "rmse", "mae", "r2"):
+for name in set(Metric.members()) - {"roc_auc"}:
     Metric.parse(name).score(y, p, (p[:, 0] > .5).astype(int), np.ones(4))
 sys.exit(any(module.split(".")[0] in {"sklearn", "scipy"} for module in sys.modules))
 """

@@ -12,7 +12,7 @@ from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network
 from nnctl.nn.team import Team
 from nnctl.optim import Optimizer
-from nnctl.train.evaluate import Examples, Judge, Mean
+from nnctl.train.evaluate import Examples, Judge, Tally
 from nnctl.train.loop import Plan, Progress, Training, fit
 from nnctl.train.metrics import Metric
 from nnctl.train.step import Learner
@@ -93,9 +93,52 @@ def test_an_epoch_is_judged_by_all_its_positions():
     assert before["accuracy"] == (log_p.argmax(1) == y[there]).mean()
 
 
-def test_a_mean_can_be_taken_up_again():
-    mean = Mean()
-    mean.add({"loss": 1.0}, 3)
-    again = Mean(**vars(mean))
-    again.add({"loss": 2.0}, 1)
-    assert again.value == {"loss": 1.25}
+METRICS = ["accuracy", "balanced_accuracy", {"precision": "macro"}, {"recall": "micro"}, {"f1": "weighted"}, "log_loss"]
+
+
+def test_metrics_over_positions_are_those_of_all_positions_together_whatever_the_blocks(monkeypatch):
+    x, y, lengths = sequences()
+    loss, net = Loss.parse("cross_entropy"), network()
+    judge = Judge(loss, [Metric.parse(spelling) for spelling in [*METRICS, "perplexity"]])
+    examples = Examples(x, y, loss.encode(y, K, float), lengths=lengths)
+    there = np.arange(T) < lengths[:, None]
+    z = net.predict(x, examples.mask)[there]
+    labels, prediction = loss.labels(z), loss.predict(z)
+    expected = {metric.name: metric.score(y[there], prediction, labels) for metric in judge.metrics}
+    for rows in (N, 5, 1):
+        monkeypatch.setattr(type(net.layout), "evaluation_rows", rows)
+        found = judge.network(net, examples)
+        assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-9)
+    assert found["perplexity"] == pytest.approx(np.exp(found["loss"]))
+
+
+@pytest.mark.parametrize("rows", [N, 7, 1])
+def test_values_over_positions_are_measured_exactly_whatever_the_blocks(rows):
+    rng = np.random.default_rng(0)
+    y = 1e6 + rng.normal(size=(N, T, 2))
+    z = y + rng.normal(size=(N, T, 2))
+    judge = Judge(Loss.parse("mse"), [Metric.parse(name) for name in ("r2", "rmse", "mae", "mse")])
+    tally = Tally()
+    for start in range(0, N, rows):
+        block = slice(start, start + rows)
+        judge.add(tally, z[block], Examples(np.zeros((N, T, D))[block], y[block], y[block]))
+    said, true = z.reshape(-1, 2), y.reshape(-1, 2)
+    expected = {metric.name: metric.score(true, said, said) for metric in judge.metrics}
+    found = judge.of_tally(tally)
+    assert found.pop("loss") == pytest.approx(expected["mse"])
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_sums_can_be_taken_up_again():
+    x, y, lengths = sequences()
+    loss, net = Loss.parse("cross_entropy"), network()
+    judge = Judge(loss, [Metric.parse("f1")])
+    blocks = [Examples(x[i::3], y[i::3], loss.encode(y[i::3], K, float), lengths=lengths[i::3]) for i in range(3)]
+    whole, begun = Tally(), Tally()
+    for block in blocks:
+        judge.add(whole, net.predict(block.x, block.mask), block)
+    judge.add(begun, net.predict(blocks[0].x, blocks[0].mask), blocks[0])
+    again = Tally({name: sums.copy() for name, sums in begun.sums.items()}, begun.blocks)
+    for block in blocks[1:]:
+        judge.add(again, net.predict(block.x, block.mask), block)
+    assert judge.of_tally(again) == judge.of_tally(whole)

@@ -46,9 +46,9 @@ class Mixup(Mixing, name="mixup"):
     x <- s x + (1 - s) x_partner,   t <- s t + (1 - s) t_partner,   s ~ Beta(alpha, alpha)
 
     The partner of a row is any row of the training part, and each row has a share s of its own, where the paper
-    permutes the batch and shares one s in it. Weights of rows are mixed as the targets are. Losses that take soft
-    labels: cross_entropy, binary_cross_entropy and all of regression. The training figures go by the class with the
-    larger share.
+    permutes the batch and shares one s in it. Weights of rows are mixed as the targets are. Every loss takes soft
+    labels; in the training figures a row counts for each of its two classes by its share, so that a training accuracy
+    of 1 is out of reach.
 
     Source: Zhang, Cisse, Dauphin and Lopez-Paz (2018), "mixup: beyond empirical risk minimization", eq. 1 and 2,
     arXiv:1710.09412.
