@@ -65,6 +65,8 @@ def header_of(path: Path) -> Header:
 
 def _header(file: BinaryIO, size: int) -> Header:
     """Walk through the chunks of a RIFF file up to the one that holds the sound."""
+    if size == 0:
+        raise _BrokenError("it is empty")
     riff, _, wave = struct.unpack("<4sI4s", file.read(12))
     if riff == b"RF64":
         raise _BrokenError("it is of the kind RF64, for more than 4 GB. Cut it into shorter ones")
