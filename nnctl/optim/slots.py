@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +11,13 @@ from numpy.typing import DTypeLike
 
 from nnctl.core.arrays import Array, Float
 from nnctl.core.errors import DataError
+from nnctl.core.machine import cores
 from nnctl.optim.blocks import blocks
 
 __all__ = ["Block", "Slots"]
+
+SHARED = 250_000
+"""From so many parameters on a step takes longer than threads need to meet, and is divided among the cores."""
 
 
 class Block(NamedTuple):
@@ -43,15 +48,24 @@ class Slots:
         The moments by name.
     scratch : array
         Working memory of one block; not part of the state.
+    lanes : list of list of Block
+        The blocks as they are divided among the cores, those of one after the other; one lane where they are few. The
+        bits do not depend on it.
     """
 
     def __init__(self, names: Sequence[str], n: int, dtype: DTypeLike) -> None:
-        parts = blocks(n)
+        count = min(cores(), 8) if n >= SHARED else 1
         self.steps = 0
         self.moments: dict[str, Float] = {name: np.zeros(n, dtype) for name in names}
-        self.scratch: Float = np.empty(parts[0].stop if parts else 0, dtype)
-        self.blocks = [
-            Block(part, tuple(m[part] for m in self.moments.values()), self.scratch[: part.stop - part.start])
+        self.lanes = [self._lane(n * rank // count, n * (rank + 1) // count, dtype) for rank in range(count)]
+        self.scratch = self.lanes[0][0].scratch if n else np.empty(0, dtype)
+
+    def _lane(self, start: int, stop: int, dtype: DTypeLike) -> list[Block]:
+        """Return the blocks of one stretch, which share their scratch."""
+        parts = [slice(start + part.start, start + part.stop) for part in blocks(stop - start)]
+        scratch = np.empty(max((part.stop - part.start for part in parts), default=0), dtype)
+        return [
+            Block(part, tuple(m[part] for m in self.moments.values()), scratch[: part.stop - part.start])
             for part in parts
         ]
 
@@ -90,7 +104,7 @@ class Slots:
         step, until the processor works on denormal numbers, which is slow.
         """
         smallest = 1e8 * float(np.finfo(self.scratch.dtype).tiny)
-        for _, moments, scratch in self.blocks:
+        for _, moments, scratch in chain.from_iterable(self.lanes):
             for moment in moments:
                 np.abs(moment, out=scratch)
                 moment[scratch < smallest] = 0

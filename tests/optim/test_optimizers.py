@@ -13,6 +13,7 @@ from nnctl.core.component import problems_of
 from nnctl.core.errors import DataError
 from nnctl.optim import blocks as blocks_module
 from nnctl.optim import optimizers
+from nnctl.optim import slots as slots_module
 from nnctl.optim.blocks import blocks
 from nnctl.optim.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSprop
 
@@ -161,12 +162,36 @@ def test_work_in_blocks_gives_the_same_bits_as_work_on_the_whole(optimizer, monk
     monkeypatch.setattr(blocks_module, "LONG", 100)
     monkeypatch.setattr(blocks_module, "BLOCK", 64)
     cut, cut_slots = trained()
-    assert len(whole_slots.blocks) == 1
-    assert len(cut_slots.blocks) == 16
+    assert [len(lane) for lane in whole_slots.lanes] == [1]
+    assert [len(lane) for lane in cut_slots.lanes] == [16]
     assert len(cut_slots.scratch) == 64
     np.testing.assert_array_equal(whole, cut)
     for name, moment in whole_slots.moments.items():
         np.testing.assert_array_equal(moment, cut_slots.moments[name])
+
+
+@EVERY
+def test_work_divided_among_the_cores_gives_the_same_bits(optimizer, monkeypatch):
+    n, decayed = 1003, 800
+    rng = np.random.default_rng(2)
+    start, gradients = rng.standard_normal(n).astype(np.float32), rng.standard_normal((6, n)).astype(np.float32)
+
+    def trained():
+        theta, slots = start.copy(), optimizer.start(n)
+        for grad in gradients:
+            optimizer.step(theta, grad, 0.01, slots, decayed)
+        slots.flush_denormals()
+        return theta, slots
+
+    alone, alone_slots = trained()
+    monkeypatch.setattr(slots_module, "SHARED", n)
+    monkeypatch.setattr(slots_module, "cores", lambda: 3)
+    divided, divided_slots = trained()
+    assert len(alone_slots.lanes) == 1
+    assert len(divided_slots.lanes) == 3
+    np.testing.assert_array_equal(alone, divided)
+    for name, moment in alone_slots.moments.items():
+        np.testing.assert_array_equal(moment, divided_slots.moments[name])
 
 
 @given(n=st.integers(0, 300), size=st.integers(1, 70))
