@@ -27,6 +27,11 @@ class OfSound(Augmentation):
 
     field_synonyms: ClassVar[Mapping[str, str]] = {"p": "probability"}
 
+    @classmethod
+    def value_field(cls) -> str | None:
+        """``pitch_shift: 3`` says how far."""
+        return next((name for name in cls.model_fields if name != "probability"), None)
+
     def refusal(self, inputs: Inputs) -> str | None:
         """Refuse what is no sound."""
         if inputs.audio is None:
