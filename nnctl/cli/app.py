@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 from contextlib import suppress
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from itertools import takewhile
 from typing import Annotated, Any, NoReturn
 
@@ -44,6 +44,7 @@ from nnctl.cli import (
 from nnctl.cli.failure import Failure
 from nnctl.cli.signals import Leaving
 from nnctl.core.errors import Interrupted, NnctlError
+from nnctl.core.inert import inert
 
 __all__ = ["app", "main"]
 
@@ -164,13 +165,13 @@ _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 
 def _usage_or_bug(error: Any) -> Failure:
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own: unknown option and the like
-        with suppress(OSError):
-            error.show()
+        shown = StringIO()
+        error.show(file=shown)
+        _say(shown.getvalue().rstrip("\n"))
         return Failure("UsageError", int(error.exit_code), error.format_message(), "")
     import traceback  # noqa: PLC0415 - only for a bug
 
-    with suppress(OSError):
-        traceback.print_exc()
+    _say(traceback.format_exc().rstrip("\n"))
     message = "this is a bug in nnctl, not a mistake of yours. Please report the lines above."
     return Failure("Bug", 1, f"{type(error).__name__}: {error}", message)
 
@@ -184,7 +185,7 @@ def _unheard(code: int) -> int:
 
 def _say(text: str) -> None:
     # A value of the spec or a class name of the data may hold what a terminal would obey.
-    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    shown = inert(text, keep="\n")
     with suppress(OSError):  # where nobody is listening the exit code still tells
         print(shown, file=sys.stderr)  # noqa: T201 - messages go to stderr
 

@@ -13,6 +13,8 @@ from unicodedata import combining, east_asian_width
 
 import typer
 
+from nnctl.core.inert import inert
+
 __all__ = ["Column", "lay_out", "paint", "shorten", "terminal_width", "wrapped"]
 
 _GAP = "  "
@@ -77,7 +79,7 @@ def lay_out(columns: Sequence[Column], width: int | None) -> tuple[list[str], li
     width : int or None
         The room there is; None for no limit.
     """
-    whole = [replace(column, cells=list(map(_printable, column.cells))) for column in columns]
+    whole = [replace(c, heading=inert(c.heading), cells=list(map(inert, c.cells))) for c in columns]
     shown = _fitting(whole, width)
     left_out = [column.heading for column in whole if column not in shown]
     widths = [column.width for column in shown]
@@ -109,7 +111,8 @@ def _fitting(columns: list[Column], width: int | None) -> list[Column]:
 
 
 def paint(line: str, word: str) -> str:
-    """Return a line in the colour of a status or verdict, on a terminal that shows colours."""
+    """Return a line in the colour of a status or verdict, on a terminal that shows colours; it obeys nothing else."""
+    line = inert(line)
     if word not in _COLOURS or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return line
     return typer.style(line, fg=_COLOURS[word])
@@ -129,6 +132,7 @@ def shorten(text: str, width: int) -> str:
 
 def wrapped(text: str, width: int | None) -> str:
     """Return a sentence in lines of at most this width, broken between words."""
+    text = inert(text)
     return text if width is None else fill(text, width, break_on_hyphens=False)
 
 
@@ -139,11 +143,6 @@ def _total(widths: Sequence[int]) -> int:
 def _padded(text: str, width: int, *, left: bool) -> str:
     room = " " * (width - _width(text))
     return text + room if left else room + text
-
-
-def _printable(text: str) -> str:
-    """Return a text without what a terminal would obey."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _width(text: str) -> int:

@@ -190,20 +190,21 @@ def _group_columns(groups: list[Group], metric: str) -> list[Column]:
 
 
 def _write(file: str, text: str) -> None:
-    from nnctl.cli.words import write_file  # noqa: PLC0415
+    from nnctl.cli.words import say, write_file  # noqa: PLC0415
 
     if file == "-":
-        typer.echo(text, nl=False)
+        say(text, nl=False)
     else:
         write_file(Path(file), text)
 
 
 def _draw(found: Comparison, path: Path, *, quiet: bool) -> None:
     from nnctl.cli.pictures.comparison import curves_of, draw  # noqa: PLC0415
+    from nnctl.cli.words import say  # noqa: PLC0415
     from nnctl.runs.atomic import replace  # noqa: PLC0415
 
     figures = curves_of(found)
     replace(path, draw(figures))
     if not quiet:
         drawn = sum(len(spec["runs"]) for spec in figures["specs"])
-        typer.echo(f"picture {path}{f': {drawn} of {len(found.rows)} runs' if drawn < len(found.rows) else ''}")
+        say(f"picture {path}{f': {drawn} of {len(found.rows)} runs' if drawn < len(found.rows) else ''}")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -100,7 +101,7 @@ def data_of_file(path: Path, target: str | None, screen: Screen, *, runs_dir: Pa
 
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.name.split(".")[0]).strip("-._") or "file"
     report = _conduct(name, partial(check_file, path, target=target), screen, runs_dir=runs_dir)
-    screen.note(f"next    nnctl init {path}")
+    screen.note(f"next    nnctl init {quote(str(path))}")
     return report
 
 
@@ -120,10 +121,12 @@ def _conduct(
 
 
 def _draw(figures: Mapping[str, Any]) -> bytes:
-    from nnctl.cli.pictures import histograms, samples, spectrograms  # noqa: PLC0415 - Matplotlib costs 0.3 s
+    from nnctl.cli.pictures import histograms, samples, series, spectrograms  # noqa: PLC0415 - Matplotlib costs 0.3 s
 
     if "sounds" in figures:
         return spectrograms.draw(figures)
+    if "series" in figures:
+        return series.draw(figures)
     return samples.draw(figures) if "samples" in figures else histograms.draw(figures)
 
 

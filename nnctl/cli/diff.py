@@ -28,6 +28,7 @@ def command(
 ) -> None:
     """Show in what two runs differ: spec, environment, and the first epoch with other figures."""
     from nnctl.cli.document import print_document  # noqa: PLC0415 - what --help does not need
+    from nnctl.cli.words import say  # noqa: PLC0415
     from nnctl.runs.diff import diff  # noqa: PLC0415
 
     one, other = run_of(a, runs_dir), run_of(b, runs_dir)
@@ -36,7 +37,7 @@ def command(
         print_document({"a": one.place, "b": other.place, **asdict(found)})
     else:
         for line in _lines(one, other, found):
-            typer.echo(line)
+            say(line)
 
 
 def run_of(word: str, root: Path) -> Entry:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnctl.cli.words import continued
 from nnctl.core.errors import Interrupted, NnctlError, SpecError
 
 __all__ = ["Failure"]
@@ -44,7 +45,7 @@ class Failure:
         if isinstance(error, Interrupted):
             return cls(kind, 128 + error.signal, message, message, found=error.found)
         if not isinstance(error, SpecError):
-            return cls(kind, error.exit_code, message, f"error: {message}", found=error.found)
+            return cls(kind, error.exit_code, message, continued(f"error: {message}"), found=error.found)
         count = len(error.problems)
         sources = dict.fromkeys(problem.source or error.source for problem in error.problems)
         places = " and ".join("the command line" if source == "command line" else source for source in sources)

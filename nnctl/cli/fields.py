@@ -54,7 +54,7 @@ class Fields:
         """Return them with all their digits."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.keys)
+        writer.writerow(map(cell, self.keys))
         for row in self.found.rows:
             values = [self.value(row, key) for key in self.keys]
             writer.writerow([cell(value) if isinstance(value, str) else value for value in values])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -66,7 +67,7 @@ def init(source: str, out: Path, target: str | None = None) -> list[str]:
     trouble = _trouble(out)
     if trouble:
         return [*lines, f"note: it cannot be trained yet. {trouble}"]
-    here = "" if out == Path("spec.yaml") else f" {out}"
+    here = "" if out == Path("spec.yaml") else f" {quote(str(out))}"
     return [*lines, f"next: nnctl train{here}"]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnctl.cli.words import cell, write_file
+from nnctl.cli.words import cell, continued, say, write_file
 
 if TYPE_CHECKING:
     from nnctl.core.arrays import Array
@@ -56,16 +56,16 @@ def command(
     predictor = Predictor(find(runs_dir, run), None if checkpoint is None else checkpoint.value)
     found = predict(predictor, data)
     for note in found.notes:
-        typer.echo(f"note: {note}", err=True)
+        say(continued(f"note: {note}"), err=True)
     if out is not None:
         write_file(out, _csv(predictor, found))
     if as_json:
         Screen(as_json=True).document(_document(predictor, found))
         return
     if out is None:
-        typer.echo(_csv(predictor, found), nl=False)
+        say(_csv(predictor, found), nl=False)
     else:
-        typer.echo(f"wrote {out}: {len(found.rows):,} rows, {predictor.checkpoint} weights of {predictor.run.name}")
+        say(f"wrote {out}: {len(found.rows):,} rows, {predictor.checkpoint} weights of {predictor.run.name}")
     if found.score is not None:
         said = ", ".join(f"{name} {number(value)}" for name, value in found.score.items())
         typer.echo(f"score: {said}", err=out is None)

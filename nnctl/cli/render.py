@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from statistics import mean, median, stdev
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from nnctl.cli import forecast
 from nnctl.cli.document import print_document
-from nnctl.cli.words import duration, number, size
+from nnctl.cli.words import continued, duration, number, size
 from nnctl.core.finding import Tell, silent
+from nnctl.core.inert import inert
 
 if TYPE_CHECKING:
     from nnctl.core.finding import Report
@@ -54,7 +56,8 @@ class Screen:
     def note(self, text: str) -> None:
         """Say one line."""
         if not self.as_json:
-            self.console.print(Text(text))
+            lead = len(text) - len(text.lstrip("\n"))
+            self.console.print(Text(text[:lead] + continued(text[lead:])))
 
     def document(self, data: Mapping[str, Any]) -> None:
         """Print the result as JSON, where that was asked for."""
@@ -79,9 +82,9 @@ class Screen:
             return
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for i, heading in enumerate(headings):
-            table.add_column(Text(heading), justify="left" if i in left else "right")
+            table.add_column(Text(inert(heading)), justify="left" if i in left else "right")
         for row in rows:
-            table.add_row(*map(Text, row), style=style.get(row[0], ""))
+            table.add_row(*(Text(inert(cell)) for cell in row), style=style.get(row[0], ""))
         self.console.print(table)
 
     # ------------------------------------------------------------------ checks
@@ -267,6 +270,13 @@ class Screen:
 
 
 class _Console(Console):
+    """A terminal that is told nothing but what this program wants: names from data are only shown."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield the pieces of which a line is made, each without what the terminal would obey."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else inert(text, keep="\n"), style, control)
+
     def on_broken_pipe(self) -> None:
         """Let the error out; Rich would end the process with 1, which is the code of a bug."""
         raise BrokenPipeError

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nnctl.cli.predict import Weights
+from nnctl.cli.words import continued, say
 
 __all__ = ["command"]
 
@@ -35,7 +36,7 @@ def command(
     sampler = Sampler(predictor)
     notes = sampler.notes(prompt)
     for note in notes:
-        typer.echo(f"note: {note}", err=True)
+        say(continued(f"note: {note}"), err=True)
     pieces = sampler.pieces(prompt, length, temperature, seed)
     if as_json:
         from nnctl.cli.render import Screen  # noqa: PLC0415
@@ -53,12 +54,7 @@ def command(
             }
         )
         return
-    typer.echo(_shown(prompt.lstrip("\n")), nl=False)
+    say(prompt.lstrip("\n"), nl=False)
     for piece in pieces:
-        typer.echo(_shown(piece), nl=False)
+        say(piece, nl=False)
     typer.echo()
-
-
-def _shown(text: str) -> str:
-    """Return a text without what a terminal would obey."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

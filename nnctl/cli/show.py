@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nnctl.core.inert import inert
+
 if TYPE_CHECKING:
     from nnctl.runs.listing import Entry
 
@@ -173,7 +175,7 @@ def _findings(findings: Any) -> Iterator[str]:
         verdict = str(finding.get("verdict"))
         yield paint(f"{verdict:6}{finding.get('rule')}  {place}{finding.get('message')}", verdict)
         if finding.get("fix"):
-            yield f"      {finding['fix']}"
+            yield inert(f"      {finding['fix']}")
 
 
 def _next(entry: Entry) -> Iterator[str]:
@@ -183,7 +185,7 @@ def _next(entry: Entry) -> Iterator[str]:
     if entry.status != "running" and any(Path(entry.path).glob("checkpoints/*.safetensors")):
         metrics = entry.summary.get("metrics")
         part = list(metrics)[-1] if isinstance(metrics, dict) and metrics else "train"
-        yield _said("predict", f"nnctl predict {path} {part}")
+        yield _said("predict", f"nnctl predict {path} {_quoted(part)}")
     if (Path(entry.path) / "resolved.yaml").is_file():
         yield _said("repeat", f"nnctl train {_quoted(f'{entry.path}/resolved.yaml')}")
 
@@ -212,8 +214,7 @@ def _listed(files: Mapping[str, int]) -> list[str]:
 
 
 def _said(word: str, text: Any) -> str:
-    line = f"{word:{_WORDS}}  {text}"
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return inert(f"{word:{_WORDS}}  {text}")
 
 
 def _quoted(path: str) -> str:

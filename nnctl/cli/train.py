@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -93,7 +94,7 @@ def spec_and_overrides(spec: str | None, overrides: list[str] | None, command: s
         spec = None
     path = Path(spec) if spec is not None else Path("spec.yaml")
     if path.suffix in {".csv", ".tsv", ".parquet"}:
-        raise UsageError(f"{path} is data, not a spec. A spec for it is written by: nnctl init {path}")
+        raise UsageError(f"{path} is data, not a spec. A spec for it is written by: nnctl init {quote(str(path))}")
     if spec is None and not path.exists():
         raise UsageError(
             f"no spec was named and there is no spec.yaml here. Type: nnctl {command} SPEC, or: nnctl init"
@@ -174,12 +175,12 @@ def _train(loaded: LoadedSpec, runs_dir: Path, screen: Screen, *, plot: bool) ->
 
 
 def _resume(runs_dir: Path, name: str, screen: Screen, *, plot: bool, strict: bool) -> dict[str, Any]:
-    from nnctl.cli.words import printable  # noqa: PLC0415
+    from nnctl.cli.words import continued, say  # noqa: PLC0415
     from nnctl.experiment.session import Session  # noqa: PLC0415
     from nnctl.runs.store import find  # noqa: PLC0415
 
     session = Session.resume(find(runs_dir, name), strict=strict)
     screen.head(session.experiment)
     for warning in session.warnings:
-        typer.echo(f"warning: {printable(warning)}", err=True)
+        say(continued(f"warning: {warning}"), err=True)
     return {**train_to_the_end(session, screen, plot=plot), "warnings": session.warnings}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from pathlib import Path
 from stat import S_ISREG
 
-from nnctl.core.errors import DiskError
+import typer
 
-__all__ = ["cell", "duration", "number", "printable", "size", "write_file"]
+from nnctl.core.errors import DiskError
+from nnctl.core.inert import inert
+
+__all__ = ["cell", "continued", "duration", "number", "say", "size", "write_file"]
 
 
 def number(value: float) -> str:
@@ -37,7 +41,7 @@ def cell(text: str) -> str:
 
     Source: OWASP, "CSV Injection". A number such as -1 is none.
     """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) and not _is_number(text) else text
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:
@@ -48,9 +52,14 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def printable(text: str) -> str:
-    """Return a text without what a terminal would obey."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a text without what a terminal would obey; its line breaks stay."""
+    typer.echo(inert(text, keep="\n\t"), err=err, nl=nl)
+
+
+def continued(text: str) -> str:
+    """Return a text whose lines after the first are indented, so that a name with a line break in it begins none."""
+    return re.sub(r"\n(?! )", "\n  ", text)
 
 
 def write_file(path: Path, text: str) -> None:

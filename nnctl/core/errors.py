@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from nnctl.core.inert import inert
+
 __all__ = [
     "CheckFailed",
     "DataError",
@@ -95,7 +97,7 @@ class SpecError(NnctlError):
         source = problem.source or self.source
         place = source if problem.line is None else f"{source}:{problem.line}:{problem.column}"
         dotted = f" {problem.dotted}:" if problem.path else ""
-        head = f"{place}:{dotted} {problem.message}"
+        head = inert(f"{place}:{dotted} {problem.message}")
         if problem.text is None or problem.column is None:
             return head
         shown = "".join(

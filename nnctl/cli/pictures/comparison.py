@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnctl.cli.pictures.figure import plain, png
 from nnctl.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -54,22 +54,20 @@ def draw(figures: Mapping[str, Any]) -> bytes:
     if figures["specs"]:
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    picture = BytesIO()
-    figure.savefig(picture, dpi=110, format="png")
-    return picture.getvalue()
+    return png(figure)
 
 
 def _panel(axes: Any, name: str, specs: list[dict[str, Any]]) -> None:
     drawn: list[float] = []
     for i, spec in enumerate(specs):
         several = len(spec["runs"]) > 1
-        label = f"{spec['name']}, {len(spec['runs'])} runs" if several else spec["name"]
+        label = plain(f"{spec['name']}, {len(spec['runs'])} runs" if several else spec["name"])
         for run in spec["runs"]:
             epochs, values = run[name] or [[], []]
             axes.plot(
                 epochs,
                 values,
-                label=label.replace("$", r"\$"),
+                label=label,
                 color=_COLOURS[i % len(_COLOURS)],
                 linestyle=_LINES[i // len(_COLOURS)],
                 linewidth=0.9 if several else 1.5,
@@ -77,7 +75,7 @@ def _panel(axes: Any, name: str, specs: list[dict[str, Any]]) -> None:
             )
             label = "_"  # one entry of the legend for all runs of a spec
             drawn += values
-    axes.set_title(name.replace("_", " ").replace("val ", "validation "), fontsize=10)
+    axes.set_title(plain(name.replace("_", " ").replace("val ", "validation ")), fontsize=10)
     axes.set_xlabel("epoch")
     axes.grid(alpha=0.25)
     if name.endswith("loss") and drawn and min(drawn) > 0 and max(drawn) > 20 * min(drawn):

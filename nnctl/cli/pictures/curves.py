@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nnctl.cli.pictures.figure import plain, png
 
 if TYPE_CHECKING:
     from nnctl.runs.store import Run
@@ -35,16 +36,14 @@ def draw_curves(run: Run) -> Path:
         axes.set_xlabel("epoch")
         axes.legend(frameon=False, fontsize=8)
         axes.grid(alpha=0.25)
-    figure.suptitle(f"{run.name}, seed {run.record.get('environment', {}).get('seed')}".replace("$", r"\$"))
-    picture = BytesIO()
-    figure.savefig(picture, dpi=110, format="png")
-    run.write_bytes("plots/curves.png", picture.getvalue())
+    figure.suptitle(plain(f"{run.name}, seed {run.record.get('environment', {}).get('seed')}"))
+    run.write_bytes("plots/curves.png", png(figure))
     return run.path / "plots" / "curves.png"
 
 
 def _panel(axes: Any, records: list[dict[str, Any]], name: str) -> None:
     titles = {"lr": "learning rate", "grad_norm": "gradient norm"}
-    axes.set_title(titles.get(name, name.replace("_", " ")), fontsize=10)
+    axes.set_title(plain(titles.get(name, name.replace("_", " "))), fontsize=10)
     lines = {f"train_{name}": ("train", _TRAIN), f"val_{name}": ("validation", _VALIDATION)}
     if name in titles:
         lines = {name: ("last step" if name == "lr" else "mean", _PLAIN), "grad_norm_max": ("largest", _VALIDATION)}

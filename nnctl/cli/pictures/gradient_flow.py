@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from math import ceil, nan
 from typing import Any
+
+from nnctl.cli.pictures.figure import plain, png
 
 __all__ = ["draw"]
 
@@ -54,9 +55,7 @@ def draw(figures: Mapping[str, Any]) -> bytes:
     panels[-1].set_xlim(left=0.8, right=None if samples else 10)  # a training may end before its first look
     panels[-1].xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
     panels[-1].set_xlabel("step")
-    picture = BytesIO()
-    figure.savefig(picture, dpi=110, format="png")
-    return picture.getvalue()
+    return png(figure)
 
 
 def _panel(axes: Any, samples: Sequence[Mapping[str, Any]], figure: str, layers: Sequence[str], title: str) -> None:
@@ -76,7 +75,7 @@ def _panel(axes: Any, samples: Sequence[Mapping[str, Any]], figure: str, layers:
             heights,
             color=colours(i / max(1, len(layers) - 1)),
             marker="." if len(steps) < 40 else None,
-            label=layer.removesuffix(".W").replace("$", r"\$") if i % every == 0 or layer == layers[-1] else None,
+            label=plain(layer.removesuffix(".W")) if i % every == 0 or layer == layers[-1] else None,
         )
     none = not shares and any(value == 0 for line in lines.values() for value in line)
     axes.set_title(f"{title}{'; zero at the bottom' if none else ''}", fontsize=11)

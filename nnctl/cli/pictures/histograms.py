@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from math import ceil, sqrt
 from typing import Any
+
+from nnctl.cli.pictures.figure import plain, png
 
 __all__ = ["draw"]
 
@@ -35,15 +36,13 @@ def draw(figures: Mapping[str, Any]) -> bytes:
             axes.set_ylabel("share of rows", fontsize=8)
     more = f"; {sheet['left_out']} more columns are not drawn" if sheet["left_out"] else ""
     said = f"Columns of the training part by {figures['target']}" if len(groups) > 1 else "Columns"
-    figure.suptitle(_plain(f"{said}, the most interesting first{more}"), fontsize=11)
+    figure.suptitle(plain(f"{said}, the most interesting first{more}"), fontsize=11)
     if len(groups) > 1:
         from matplotlib.patches import Patch  # noqa: PLC0415
 
-        patches = [Patch(color=_COLOURS[g], label=_plain(_short(name))) for g, name in enumerate(groups)]
+        patches = [Patch(color=_COLOURS[g], label=plain(_short(name))) for g, name in enumerate(groups)]
         figure.legend(handles=patches, loc="outside lower center", ncols=min(6, len(groups)), frameon=False, fontsize=9)
-    picture = BytesIO()
-    figure.savefig(picture, dpi=110, format="png")
-    return picture.getvalue()
+    return png(figure)
 
 
 def _panel(axes: Any, column: Mapping[str, Any]) -> None:
@@ -58,18 +57,13 @@ def _panel(axes: Any, column: Mapping[str, Any]) -> None:
             at = [i - 0.4 + width * (g + 0.5) for i in range(len(shares))]
             axes.bar(at, shares, width, color=_COLOURS[g])
     if "labels" in column:
-        labels = [_plain(_short(label, 12)) for label in column["labels"]]
+        labels = [plain(_short(label, 12)) for label in column["labels"]]
         slanted = sum(map(len, labels)) > 22 and max(map(len, labels)) > 2
         axes.set_xticks(range(len(labels)), labels, rotation=40 if slanted else 0, ha="right" if slanted else "center")
-    axes.set_title(_plain(_short(column["name"], 30)), fontsize=9)
+    axes.set_title(plain(_short(column["name"], 30)), fontsize=9)
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _short(text: str, limit: int = 24) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def _plain(text: str) -> str:
-    """Return the text with nothing in it that Matplotlib would read as mathematics."""
-    return text.replace("$", r"\$")

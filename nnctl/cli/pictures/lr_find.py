@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any
+
+from nnctl.cli.pictures.figure import plain, png
 
 __all__ = ["draw"]
 
@@ -29,10 +30,8 @@ def draw(figures: Mapping[str, Any]) -> bytes:
         axes.set_xlim(figures["rates"][0], figures["rates"][-1])
         axes.grid(alpha=0.25)
         axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    panels[-1].set_xlabel(f"learning rate of {figures['optimizer']} (log scale)")
-    picture = BytesIO()
-    figure.savefig(picture, dpi=110, format="png")
-    return picture.getvalue()
+    panels[-1].set_xlabel(plain(f"learning rate of {figures['optimizer']} (log scale)"))
+    return png(figure)
 
 
 def _draw_sweeps(axes: Any, figures: Mapping[str, Any]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from math import isfinite
 from typing import Any
+
+from nnctl.cli.pictures.figure import plain, png
 
 __all__ = ["draw"]
 
@@ -40,13 +41,11 @@ def draw(figures: Mapping[str, Any]) -> bytes:
         )
     axes.set_yscale("log")
     axes.set_xlabel("step")
-    axes.set_ylabel(f"{figures['loss']} above its floor of {figures['floor']:.3g}".replace("$", r"\$"))
+    axes.set_ylabel(plain(f"{figures['loss']} above its floor of {figures['floor']:.3g}"))
     axes.set_title(f"One batch of {figures['size']} rows, trained on again and again", fontsize=11)
     axes.grid(alpha=0.25)
     axes.legend(title="learning rate", frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.01, 1))
-    picture = BytesIO()
-    figure.savefig(picture, dpi=110, format="png")
-    return picture.getvalue()
+    return png(figure)
 
 
 def _line(axes: Any, rung: Mapping[str, Any], floor: float, colour: str) -> None:

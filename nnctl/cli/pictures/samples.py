@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any
+
+from nnctl.cli.pictures.figure import plain, png
 
 __all__ = ["draw", "draw_augmented"]
 
@@ -45,9 +46,7 @@ def _sheet(sheet: Mapping[str, Any], title: str, *, gap: bool = False) -> bytes:
             axes.set_xticks([])
             axes.set_yticks([])
             if k == 0 and line["label"]:
-                label = (line["label"] if len(line["label"]) <= 12 else f"{line['label'][:11]}…").replace("$", r"\$")
+                label = plain(line["label"] if len(line["label"]) <= 12 else f"{line['label'][:11]}…")
                 axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=11)
-    figure.suptitle(title.replace("$", r"\$"), fontsize=10)
-    picture = BytesIO()
-    figure.savefig(picture, dpi=110, format="png")
-    return picture.getvalue()
+    figure.suptitle(plain(title), fontsize=10)
+    return png(figure)

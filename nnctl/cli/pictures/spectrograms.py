@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any
+
+from nnctl.cli.pictures.figure import plain, png
 
 __all__ = ["draw", "draw_augmented"]
 
@@ -50,14 +51,12 @@ def _sheet(sheet: Mapping[str, Any], title: str, *, gap: bool = False) -> bytes:
             axes.tick_params(labelsize=8, labelbottom=i == len(lines) - 1)
             if k == 0:
                 axes.set_yticklabels([_frequency(sheet["hertz"][height]) for height in heights])
-                label = (line["label"] if len(line["label"]) <= 12 else f"{line['label'][:11]}…").replace("$", r"\$")
+                label = plain(line["label"] if len(line["label"]) <= 12 else f"{line['label'][:11]}…")
                 axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=11)
     figure.supxlabel("time in seconds", fontsize=10)
     scale = f"frequency in hertz on the mel scale; black is {sheet['decibels']:.0f} dB below the loudest"
-    figure.suptitle(f"{title}\n{scale}".replace("$", r"\$"), fontsize=10)
-    picture = BytesIO()
-    figure.savefig(picture, dpi=110, format="png")
-    return picture.getvalue()
+    figure.suptitle(f"{plain(title)}\n{plain(scale)}", fontsize=10)
+    return png(figure)
 
 
 def _frequency(hertz: float) -> str:
