@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from math import hypot, inf, isfinite, nan, sqrt
-from typing import Any, Self
+from math import hypot, isfinite, nan, sqrt
+from typing import Any
 
 import numpy as np
 
+from nnctl.checks.short_run import ShortRun, score_of
 from nnctl.core.arrays import Array, Float
 from nnctl.core.finding import Finding, Report, Rule, Tell, silent
 from nnctl.data.dataset import Prepared, Split
 from nnctl.experiment.assembly import Experiment
-from nnctl.train.loop import Epoch, Training, fit
-from nnctl.train.metrics import Metric
-from nnctl.train.step import NotFinite
 
-__all__ = ["ShortRun", "against_linear_model", "without_inputs"]
+__all__ = ["against_linear_model", "without_inputs"]
 
-FLOP = 1e10
-"""Work of a short training; a fixed sum and not a time, so that every machine finds the same."""
-MOST_STEPS = 4000
-LEAST_STEPS = 200
 GAIN = 0.05
+"""A loss this much lower is lower, whatever the rows."""
+SLIGHT, SURE = 0.01, 3.0
+"""A loss that is lower by no more than the first is not; between the two, so many standard errors decide."""
+FALLS = 0.03
+"""A loss that has fallen by this share and is still above that without inputs is on its way."""
 LEAST_GAP = 0.02
 ROWS, CELLS = 5000, 1_000_000
 """Rows, and numbers in them, that the linear model gets at most."""
@@ -35,8 +34,11 @@ IGNORED = Rule(
     "Trained on inputs that are all zero, a network can only learn how frequent the classes are, or the mean of the "
     "target. If the true inputs give no lower loss, then nothing of them arrives: labels that do not belong to their "
     "rows, inputs that are crushed by scaling or by dead units, or a learning rate that moves nothing.",
-    f"Both are trained for the same number of steps, a short training with the spec's own schedule. Fails where the "
-    f"loss on the training part is not at least {GAIN:.0%} lower with the true inputs, or not finite.",
+    f"Both are trained for the same number of steps, a short training with the spec's own schedule. Passes where the "
+    f"loss on the training part is at least {GAIN:.0%} lower with the true inputs, or more than {SLIGHT:.0%} and "
+    f"{SURE:g} standard errors of the mean difference over the rows. Where it is higher than without inputs and has "
+    f"fallen by {FALLS:.0%} or more, it is too early to tell: passes if the training is a longer one, else warns. "
+    f"Fails otherwise.",
     "Check that rows and labels belong together (nnctl data), then whether one batch can be learned (nnctl "
     "overfit-batch).",
     "Karpathy (2019), A recipe for training neural networks",
@@ -68,55 +70,6 @@ LINEAR = Rule(
 )
 
 
-@dataclass(frozen=True)
-class ShortRun:
-    """What a short training came to.
-
-    Parameters
-    ----------
-    steps : int
-    loss : float
-        On the training part at the end, in inference mode; nan where the training diverged.
-    validation_loss : float
-        The lowest on the validation part; nan where there is none.
-    train, validation : float
-        The best accuracy or r2 on each part; nan where there is none.
-    """
-
-    steps: int
-    loss: float
-    validation_loss: float
-    train: float
-    validation: float
-
-    @classmethod
-    def of(cls, experiment: Experiment) -> Self:
-        """Train as the spec says, with as many steps as the work allows and the schedule fitted to them."""
-        short = _shortened(experiment)
-        learner = short.learner()
-        train, held_out = short.examples(short.data.train), short.data.validation
-        batches = short.batches(train)
-        validation = None if held_out is None else short.examples(held_out)
-        plan, progress = short.plan(batches), short.progress(batches)
-        training = Training(learner, batches, short.judge, train, validation, plan, progress)
-        seen: list[dict[str, float]] = []
-        try:
-            seen.extend(record.metrics for record in fit(training) if isinstance(record, Epoch))
-            loss = short.judge.network(learner.network, train)["loss"]
-        except NotFinite:
-            loss = nan
-        finally:
-            learner.team.close()
-        score = _metric(short).name
-        return cls(
-            plan.steps,
-            loss,
-            -_best([-epoch.get("val_loss", inf) for epoch in seen]),
-            _best([epoch[f"train_{score}"] for epoch in seen]),
-            _best([epoch.get(f"val_{score}", -inf) for epoch in seen]),
-        )
-
-
 def without_inputs(experiment: Experiment, run: ShortRun, tell: Tell = silent) -> Report:
     """Return whether a short training does better than the same one with all inputs at zero.
 
@@ -135,9 +88,9 @@ def without_inputs(experiment: Experiment, run: ShortRun, tell: Tell = silent) -
     """
     tell(0.0, "a training without inputs")
     blind = ShortRun.of(Experiment(experiment.loaded, _zeroed(experiment.data)))
-    metric = _metric(experiment).name
+    metric = score_of(experiment).name
     finding = _inputs_used(run, blind, metric)
-    figures = {"metric": metric, "network": dict(vars(run)), "blind": dict(vars(blind))}
+    figures = {"metric": metric, "network": run.plain(), "blind": blind.plain()}
     return Report("without-inputs", finding.message, (finding,), figures)
 
 
@@ -161,7 +114,7 @@ def against_linear_model(experiment: Experiment, run: ShortRun, tell: Tell = sil
     held_out = experiment.data.validation
     part, judged = ("training", experiment.data.train) if held_out is None else ("validation", held_out)
     figures: dict[str, Any] = {
-        "metric": _metric(experiment).name,
+        "metric": score_of(experiment).name,
         "part": part,
         "rows": len(judged),
         "network": run.train if held_out is None else run.validation,
@@ -173,25 +126,6 @@ def against_linear_model(experiment: Experiment, run: ShortRun, tell: Tell = sil
 
 
 # ------------------------------------------------------------------ the network, with and without its inputs
-
-
-def _metric(experiment: Experiment) -> Metric:
-    return Metric.parse("accuracy" if experiment.loss.task == "classification" else "r2")
-
-
-def _shortened(experiment: Experiment) -> Experiment:
-    spec = experiment.spec
-    planned = experiment.plan(experiment.batches(experiment.examples(experiment.data.train))).steps
-    rows = experiment.batch_rows * spec.training.accumulate
-    affordable = int(FLOP / (6 * rows * max(1, experiment.layout.size)))
-    steps = min(planned, max(LEAST_STEPS, min(MOST_STEPS, affordable)))
-    measured = {each.name: each for each in (*experiment.metrics, _metric(experiment))}
-    training = spec.training.model_copy(update={"epochs": None, "steps": steps})
-    return experiment.variant(training=training, metrics=tuple(measured.values()))
-
-
-def _best(values: list[float]) -> float:
-    return max((value for value in values if isfinite(value)), default=nan)
 
 
 def _zeroed(data: Prepared) -> Prepared:
@@ -214,17 +148,25 @@ def _inputs_used(run: ShortRun, blind: ShortRun, metric: str) -> Finding:
         judged = IGNORED.passed if gain >= GAIN else IGNORED.fail
         return judged(f"{metric} is {gain:.2g} higher than with all inputs at zero.", value=gain, threshold=GAIN)
     gain = 1 - run.loss / blind.loss
-    said = f"{steps} the loss is {run.loss:.3g}, and {blind.loss:.3g} with all inputs at zero."
+    errors = run.standard_errors_below(blind)
+    said = f"{steps} the loss is {run.loss:.3g}, and {blind.loss:.3g} with all inputs at zero"
+    if gain < 0 and run.loss < (1 - FALLS) * run.first:
+        said = f"{said}; it began at {run.first:.3g} and has not come so far: too early to tell"
+        if run.planned > run.steps:
+            return IGNORED.passed(f"{said} after {run.steps} of {run.planned:,} steps.", value=gain, threshold=GAIN)
+        return IGNORED.warn(f"{said}.", fix="Train longer, or raise the learning rate.", value=gain, threshold=GAIN)
+    if gain < GAIN and not (gain > SLIGHT and errors > SURE):
+        return IGNORED.fail(f"{said}.", value=gain, threshold=GAIN)
     if gain < GAIN:
-        return IGNORED.fail(said, value=gain, threshold=GAIN)
+        said = f"{said}: little, but {errors:.3g} standard errors"
     elsewhere = 1 - run.validation_loss / blind.validation_loss
-    if elsewhere < GAIN:
+    if elsewhere < GAIN <= gain:
         said = (
             f"the loss on the training part falls to {run.loss:.3g}; on the validation part it is at best "
             f"{run.validation_loss:.3g}, and {blind.validation_loss:.3g} with all inputs at zero."
         )
         return BY_HEART.warn(said, value=elsewhere, threshold=GAIN)
-    return IGNORED.passed(said, value=gain, threshold=GAIN)
+    return IGNORED.passed(f"{said}.", value=gain, threshold=GAIN)
 
 
 # ------------------------------------------------------------------ the linear model

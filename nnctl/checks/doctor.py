@@ -8,13 +8,14 @@ from functools import cache, partial
 from math import prod
 from time import perf_counter
 
-from nnctl.checks.baselines import ShortRun, against_linear_model, without_inputs
+from nnctl.checks.baselines import against_linear_model, without_inputs
 from nnctl.checks.causal_order import in_causal_order
 from nnctl.checks.data import check_data, check_unusable
 from nnctl.checks.flow import gradient_flow
 from nnctl.checks.gradcheck import gradcheck_experiment
 from nnctl.checks.lr_find import lr_find
 from nnctl.checks.overfit import overfit_batch
+from nnctl.checks.short_run import ShortRun
 from nnctl.checks.start import check_start
 from nnctl.core.errors import DataError
 from nnctl.core.finding import Finding, Report, Tell, silent

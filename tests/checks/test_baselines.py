@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnctl.checks.baselines import ShortRun, against_linear_model, without_inputs
+from nnctl.checks import short_run
+from nnctl.checks.baselines import against_linear_model, without_inputs
+from nnctl.checks.short_run import ShortRun
 from nnctl.experiment.assembly import Experiment
 from nnctl.spec.load import load_spec
 
@@ -48,6 +50,46 @@ def test_a_network_that_cannot_learn_is_told(experiment):
     finding = blind(experiment(MOONS, "optimizer.lr=1e-9"))
     assert (finding.rule, finding.verdict) == ("inputs-ignored", "fail")
     assert blind(experiment(MOONS, "init=zeros")).verdict == "fail"
+
+
+WORDS = """
+data: {source: {pydoc_topics: {context: 16}}}
+architecture: [embedding: 8, {lstm: {units: 16, returns: sequence}}, dense: outputs]
+loss: cross_entropy
+clip: {norm: 1}
+optimizer: {adam: 2e-3}
+training: {steps: %d}
+"""
+
+
+@pytest.mark.parametrize(("planned", "verdict"), [(2000, "pass"), (30, "warn")])
+def test_a_network_that_has_only_begun_to_fall_is_not_said_to_ignore_its_inputs(
+    experiment, monkeypatch, planned, verdict
+):
+    monkeypatch.setattr(short_run, "WORK", 0)
+    monkeypatch.setattr(short_run, "LEAST_STEPS", 30)
+    monkeypatch.setattr(short_run, "ANSWERS", 2000)
+    finding = blind(experiment(WORDS % planned))
+    assert (finding.rule, finding.verdict) == ("inputs-ignored", verdict)
+    assert "too early to tell" in finding.message
+
+
+def test_a_little_that_is_sure_is_something(experiment, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=4000)
+    y = 0.2 * x + rng.normal(size=4000)
+    (tmp_path / "a.csv").write_text("\n".join(["x,y", *(f"{a:.4f},{b:.4f}" for a, b in zip(x, y, strict=True))]))
+    text = "data: {source: {csv: {path: a.csv, target: y}}, target_scaling: standard}\narchitecture: [dense: outputs]\n"
+    finding = blind(experiment(text + "loss: mse\noptimizer: {adam: 0.05}\ntraining: {epochs: 5}\n"))
+    assert finding.verdict == "pass"
+    assert finding.value < 0.05
+    assert "standard errors" in finding.message
+
+
+def test_work_is_bounded_by_what_layers_really_do(experiment, monkeypatch):
+    monkeypatch.setattr(short_run, "MOST_WORK", 1e6)
+    moons = experiment()
+    assert ShortRun.of(moons).steps == int(1e6 / (3 * moons.layout.flop(moons.batch_rows)))
 
 
 def test_labels_of_other_rows_are_learned_by_heart_and_nothing_else(experiment, tmp_path):

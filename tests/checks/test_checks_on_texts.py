@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnctl.checks.baselines import ShortRun, against_linear_model, without_inputs
+from nnctl.checks.baselines import against_linear_model, without_inputs
 from nnctl.checks.data import check_data
 from nnctl.checks.frozen import FrozenBatch
 from nnctl.checks.goal import Goal
 from nnctl.checks.gradcheck import gradcheck_experiment
 from nnctl.checks.lr_trials import starts
 from nnctl.checks.overfit import overfit_batch
+from nnctl.checks.short_run import ShortRun
 from nnctl.checks.start import check_start
 from nnctl.experiment.assembly import Experiment
 from nnctl.spec.load import load_spec
