@@ -35,8 +35,9 @@ class Folder:
             if path.parent.is_symlink():
                 raise DiskError(f"{path.parent}: is a link; nnctl writes to no place that a run leads to. Remove it.")
             with atomic.disk_errors(path):
-                path.parent.mkdir(exist_ok=True)
-                atomic.sync(self.path)
+                if not path.parent.is_dir():
+                    path.parent.mkdir(exist_ok=True)
+                    atomic.sync(self.path)
         atomic.replace(path, content)
 
     def write_text(self, name: str, text: str) -> None:
