@@ -9,17 +9,13 @@ import numpy as np
 
 from nnctl.core.arrays import Float
 from nnctl.data.batches import Batch
-from nnctl.nn.activations import Sigmoid, Softmax, Tanh
-from nnctl.nn.layer import Bound, Layer
+from nnctl.nn.layer import Bound
 from nnctl.nn.losses import Loss
 from nnctl.nn.network import Network
-from nnctl.nn.rectifiers import Relu
 from nnctl.nn.team import Team
+from nnctl.train.units import dead, saturated
 
 __all__ = ["KernelSymptoms", "Symptoms", "UnitSymptoms", "symptoms"]
-
-FLAT = 0.01
-"""A squashed unit is saturated where its slope is below this share of the steepest one."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class UnitSymptoms:
     dead : float
         Share of the units that are zero for every row; relu only.
     saturated : float
-        Share of the answers where the slope is under a hundredth of the steepest; sigmoid, tanh and softmax only.
+        Share of the answers where the slope is under 5 % of the steepest; sigmoid, tanh and softmax only.
     """
 
     path: str
@@ -88,8 +84,12 @@ def symptoms(network: Network, loss: Loss, batch: Batch) -> Symptoms:
     units: list[UnitSymptoms] = []
 
     def watch(bound: Bound, direction: Literal["forward", "backward"], values: Float | None) -> None:
-        if direction == "forward" and values is not None and isinstance(bound.layer, Relu | Sigmoid | Softmax | Tanh):
-            units.append(_of_units(bound.ctx.path, bound.layer, values))
+        if direction != "forward" or values is None:
+            return
+        lost, flat = dead(bound.layer, values), saturated(bound.layer, values)
+        if lost is not None or flat is not None:
+            layer = bound.layer.name
+            units.append(UnitSymptoms(bound.ctx.path, layer, values.shape[-1], lost or 0.0, flat or 0.0))
 
     team = Team(network)  # of one replica, which sees the whole batch
     team.replicas[0].now.watch = watch
@@ -107,17 +107,3 @@ def _of_kernels(network: Network, grad: Float) -> tuple[KernelSymptoms, ...]:
             size = float(np.abs(gradients[slot.name]).mean(dtype=np.float64))
             found.append(KernelSymptoms(slot.name, W.shape[1], size, W.shape[1] > 1 and bool((W[:, :1] == W).all())))
     return tuple(found)
-
-
-def _of_units(path: str, layer: Layer, y: Float) -> UnitSymptoms:
-    rows = y.reshape(-1, y.shape[-1])
-    dead, saturated = 0.0, 0.0
-    if isinstance(layer, Relu):
-        dead = float((rows == 0).all(axis=0).mean())
-    elif isinstance(layer, Tanh):
-        saturated = float((1 - rows * rows < FLAT).mean())
-    elif isinstance(layer, Sigmoid):
-        saturated = float((4 * rows * (1 - rows) < FLAT).mean())
-    else:
-        saturated = float((rows.max(axis=-1) > 1 - FLAT).mean())
-    return UnitSymptoms(path, layer.name, rows.shape[1], dead, saturated)

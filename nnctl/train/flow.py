@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from math import isfinite, nan, sqrt
+from math import isfinite, nan
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from nnctl.core.arrays import Array, Float, as_rows
+from nnctl.core.arrays import Array, Float
 from nnctl.core.errors import DataError
-from nnctl.nn.activations import Sigmoid, Tanh
+from nnctl.nn.activations import Softmax
 from nnctl.nn.layer import Bound
 from nnctl.nn.layout import Layout, Slot
-from nnctl.nn.rectifiers import Relu
 from nnctl.train.evaluate import Examples
 from nnctl.train.step import Learner
+from nnctl.train.units import dead, saturated
 
-__all__ = ["FLAT", "ROWS", "Probe", "Sample", "next_look"]
+__all__ = ["ROWS", "Probe", "Sample", "next_look"]
 
 ROWS = 512
 """Training rows on which units are looked at. A unit that answers to 1 % of the rows is then silent on all of them once
 in 170 cases; on a batch of 32 it would be in 7 of 10."""
-
-FLAT = 0.05
-"""A sigmoid or tanh is saturated where its slope is below this share of its steepest: |tanh x| > 0.975."""
 
 SPREAD = 16_384
 """Of a larger tensor so many values are looked at, in rows spread evenly over it."""
@@ -69,7 +66,7 @@ class Sample:
     dead : mapping of str to float
         Share of the units that are zero for each of the rows, by relu layer.
     saturated : mapping of str to float
-        Share of the outputs where the slope is under `FLAT` of the steepest, by sigmoid and tanh layer.
+        Share of the outputs where the slope is under 5 % of the steepest, by sigmoid and tanh layer.
     """
 
     step: int
@@ -185,15 +182,10 @@ class Probe:
     def _watch(self, bound: Bound, _direction: Literal["forward", "backward"], y: Float | None) -> None:
         if y is None:
             return
-        if isinstance(bound.layer, Relu):
-            self._dead[bound.ctx.path] = 1.0 - float(as_rows(y).any(axis=0).mean())
-        elif isinstance(bound.layer, Tanh):
-            self._saturated[bound.ctx.path] = float((np.abs(y) > _STEEP).mean())
-        elif isinstance(bound.layer, Sigmoid):
-            self._saturated[bound.ctx.path] = float((np.abs(2 * y - 1) > _STEEP).mean())
-
-
-_STEEP = sqrt(1 - FLAT)  # the slope of tanh is 1 - y², that of the sigmoid is (1 - (2y - 1)²) / 4
+        if (share := dead(bound.layer, y)) is not None:
+            self._dead[bound.ctx.path] = share
+        if not isinstance(bound.layer, Softmax) and (share := saturated(bound.layer, y)) is not None:
+            self._saturated[bound.ctx.path] = share
 
 
 class _Entries:

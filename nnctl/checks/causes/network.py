@@ -47,7 +47,7 @@ SATURATED = Rule(
     why="A squashing unit passes back the gradient times its slope. At the ends that is nothing, so the weights before "
     "it stand still: the unit says the same whatever is wrong. Large weights or large inputs drive it there.",
     threshold="half of a layer's answers on the batch, at the start or, for the output, at the end, have a slope under "
-    "a hundredth of the steepest",
+    "5 % of the steepest",
     fix="Scale the inputs, take an init with smaller weights (xavier_normal), or use relu in hidden layers and no "
     "activation at the output.",
     source="Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural networks",

@@ -16,6 +16,8 @@ __all__ = ["findings", "usual_rates"]
 FAR_ABOVE = 10.0
 """A learning rate so many times above the usual range is a failure."""
 TIGHT_NORM, TIGHT_VALUE = 0.01, 1e-4
+BATCH = 32
+"""Rows of a usual batch; with no more in all, a smaller batch is no way to more updates."""
 FEW_UPDATES = 100
 
 LEARNING_RATE = Rule(
@@ -55,7 +57,7 @@ FEW = Rule(
     "A network learns by updates, not by epochs. One whole pass over the data as a single batch is one update; fifty "
     "such epochs move the weights fifty times, which is rarely enough from random ones.",
     f"Warns under {FEW_UPDATES} updates in all, for a network with hidden layers.",
-    "Make training.batch_size smaller (32) or training.epochs larger.",
+    f"Make training.batch_size smaller ({BATCH}) or training.epochs larger.",
     "Masters and Luschi (2018), Revisiting small batch training for deep neural networks, arXiv:1804.07612",
 )
 UNSHUFFLED = Rule(
@@ -161,6 +163,7 @@ def _batches(reading: Reading) -> Iterator[Finding]:
             where=reading.where("training", key),
             value=steps,
             threshold=FEW_UPDATES,
+            fix="Make training.epochs larger." if reading.sizes and reading.sizes.rows <= BATCH else None,
         )
     if not training.shuffle and training.batch_size != "full" and not isinstance(reading.spec.loss, Perceptron):
         yield UNSHUFFLED.warn("training.shuffle is false.", where=reading.where("training", "shuffle"))
