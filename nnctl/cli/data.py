@@ -24,6 +24,7 @@ __all__ = ["command", "data"]
 _FILES = (".csv", ".tsv", ".parquet", ".npz", ".gz", ".idx", "-ubyte")
 _SHOWN_COLUMNS = 30
 _SHOWN_CLASSES = 12
+_SHOWN_LETTERS = 240
 
 
 def command(
@@ -131,8 +132,10 @@ def _draw(figures: Mapping[str, Any]) -> bytes:
 
 
 def _draw_augmented(figures: Mapping[str, Any]) -> bytes | None:
-    from nnctl.cli.pictures import samples, spectrograms  # noqa: PLC0415 - Matplotlib costs 0.3 s
+    from nnctl.cli.pictures import samples, spectrograms, texts  # noqa: PLC0415 - Matplotlib costs 0.3 s
 
+    if "augmented_texts" in figures:
+        return texts.draw_augmented(figures)
     if "augmented_sounds" in figures:
         return spectrograms.draw_augmented(figures)
     return samples.draw_augmented(figures) if "augmented" in figures else None
@@ -162,8 +165,12 @@ def _show(report: Report, screen: Screen) -> None:
         if len(classes["names"]) > _SHOWN_CLASSES:
             screen.note(f"... and {len(classes['names']) - _SHOWN_CLASSES} more classes, in check.json")
     screen.note("")
+    if "made_rows" in figures:
+        _show_made(figures["made_rows"], screen)
     if "augmented_rows" in figures:
         _show_augmented(figures["augmented_rows"], screen)
+    if "augmented_texts" in figures:
+        _show_texts(figures["augmented_texts"], screen)
 
 
 def _show_augmented(sheet: Mapping[str, Any], screen: Screen) -> None:
@@ -177,6 +184,34 @@ def _show_augmented(sheet: Mapping[str, Any], screen: Screen) -> None:
     if sheet["left_out"]:
         screen.note(f"... and {sheet['left_out']} more columns")
     screen.note("")
+
+
+def _show_made(sheet: Mapping[str, Any], screen: Screen) -> None:
+    """Show how many rows each class has in the training part before and after some were made, and a few of those."""
+    counts = zip(sheet["classes"], sheet["before"], sheet["after"], strict=True)
+    lines = [(name, f"{before:,}", f"{after:,}") for name, before, after in counts][:_SHOWN_CLASSES]
+    screen.table(("class", "train", "train with made rows"), lines)
+    screen.note("")
+    lines = [("made", row["class"], *(_number(value) for value in row["values"])) for row in sheet["rows"]]
+    screen.table(("row", "class", *sheet["columns"]), lines, left=(0, 1))
+    if sheet["left_out"]:
+        screen.note(f"... and {sheet['left_out']} more columns")
+    screen.note("")
+
+
+def _show_texts(sheet: Mapping[str, Any], screen: Screen) -> None:
+    """Show texts as they are and as the first epochs have them."""
+    lines = []
+    for text in sheet["texts"]:
+        lines.append((f"{text['row']}", text["label"], "as it is", _shortened(text["before"])))
+        lines += [("", "", f"epoch {k}", _shortened(after)) for k, after in enumerate(text["after"], 1)]
+    screen.table(("row", "target", "augmentation", "text"), lines, left=(1, 2, 3))
+    screen.note("")
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN_LETTERS else f"{line[: _SHOWN_LETTERS - 3]}..."
 
 
 def _row(column: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from nnctl.spec.load import LoadedSpec
 from nnctl.spec.model import Spec
 from nnctl.train.evaluate import Examples
 
-__all__ = ["augmenter_of", "refuse_unsuited"]
+__all__ = ["augmenter_of", "changes_rows", "refuse_unsuited"]
 
 
 def refuse_unsuited(loaded: LoadedSpec, data: Prepared) -> None:
@@ -44,11 +44,16 @@ def _too_late(steps: Sequence[Augmentation]) -> str | None:
     return None
 
 
+def changes_rows(spec: Spec) -> bool:
+    """Return whether rows are changed on their way to the network, and not only made before."""
+    return any(not isinstance(step, Smote) for step in spec.data.augment)
+
+
 def augmenter_of(spec: Spec, data: Prepared, train: Examples) -> Augmenter | None:
     """Return what changes the training rows on their way to the network, or None where nothing does."""
-    steps = [step for step in spec.data.augment if not isinstance(step, Smote)]
-    if not steps:
+    if not changes_rows(spec):
         return None
+    steps = [step for step in spec.data.augment if not isinstance(step, Smote)]
     given = (steps, Inputs.of(data), train.x, train.t, train.w, data.train.rows)
     if data.recordings is not None:
         return AudioAugmenter(data.recordings, *given, seed=spec.seed)

@@ -20,7 +20,7 @@ from nnctl.checks.data.inputs import judge_inputs, measure_inputs
 from nnctl.checks.data.leaks import measure_leaks, target_leaks
 from nnctl.checks.data.order import judge_order, judge_validation, measure_order
 from nnctl.checks.data.rows import equal_rows, measure_rows, row_keys
-from nnctl.checks.data.sheets import augmented, augmented_rows, histograms, samples
+from nnctl.checks.data.sheets import augmented, augmented_rows, augmented_texts, histograms, made_rows, samples
 from nnctl.checks.data.sounds import augmented_sounds, sounds
 from nnctl.checks.data.targets import judge_classes, judge_values, measure_classes, measure_values
 from nnctl.checks.data.tokens import judge_tokens, measure_tokens, token_column, token_histograms
@@ -29,6 +29,7 @@ from nnctl.core.errors import DataError
 from nnctl.core.finding import Finding, Report, Rule, Tell, Verdict, silent
 from nnctl.data.table import counted
 from nnctl.experiment.assembly import Experiment
+from nnctl.experiment.augmenting import changes_rows
 from nnctl.spec.load import LoadedSpec
 
 __all__ = ["check_data", "check_file", "check_unusable"]
@@ -61,7 +62,8 @@ def check_data(experiment: Experiment, tell: Tell = silent) -> Report:
         Figures: ``rows`` (of each part), ``target``, ``notes``, ``columns`` (what each raw column holds), ``constant``,
         ``equal_rows``, ``skills`` (how well each column alone predicts the target), ``order``, ``targets``, ``inputs``
         (what the network receives), ``drift``, and ``samples`` of pictures, with ``augmented`` ones where the spec
-        augments, ``sounds`` and ``augmented_sounds``, or ``histograms`` of a table, with ``augmented_rows``.
+        augments, ``sounds`` and ``augmented_sounds``, or ``histograms`` of a table or of tokens, with
+        ``augmented_rows`` or ``augmented_texts``; and ``made_rows`` where rows were made for rare classes.
 
     Raises
     ------
@@ -139,7 +141,7 @@ def _looked_at(view: View, notes: Iterable[str], tell: Tell, known: Iterable[Fin
     tell(0.95, "picture")
     if view.image_shape is not None:
         figures["samples"] = samples(view)
-        if view.experiment is not None and view.experiment.spec.data.augment:
+        if view.experiment is not None and changes_rows(view.experiment.spec):
             figures["augmented"] = augmented(view.experiment, view.image_shape)
     elif view.table.recordings is not None and view.experiment is not None:
         figures["sounds"] = sounds(view)
@@ -147,8 +149,10 @@ def _looked_at(view: View, notes: Iterable[str], tell: Tell, known: Iterable[Fin
             figures["augmented_sounds"] = augmented_sounds(view.experiment)
     elif not view.is_grid:
         figures["histograms"] = histograms(view, {finding.where for finding in findings})
-        if view.experiment is not None and view.experiment.spec.data.augment:
+        if view.experiment is not None and changes_rows(view.experiment.spec):
             figures["augmented_rows"] = augmented_rows(view.experiment)
+    if view.experiment is not None and view.experiment.data.train.made:
+        figures["made_rows"] = made_rows(view.experiment)
     return Report("data", _headline(view, findings), tuple(findings), figures)
 
 
@@ -169,6 +173,8 @@ def _looked_at_tokens(view: View, notes: Iterable[str], tell: Tell) -> Report:
         findings += judge_classes(view, figures["targets"])
     tell(0.9, "picture")
     figures["histograms"] = token_histograms(view)
+    if view.experiment is not None and view.experiment.data.texts is not None:
+        figures["augmented_texts"] = augmented_texts(view.experiment)
     ordered = _in_order(findings)
     return Report("data", _headline(view, ordered), tuple(ordered), figures)
 

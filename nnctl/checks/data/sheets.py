@@ -10,12 +10,13 @@ import numpy as np
 
 from nnctl.checks.data.view import View
 from nnctl.core.arrays import Array, Float, Shape
+from nnctl.data.augment.augmenter import TextAugmenter
 from nnctl.experiment.assembly import Experiment
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["augmented", "augmented_rows", "groups_of", "histograms", "samples"]
+__all__ = ["augmented", "augmented_rows", "augmented_texts", "groups_of", "histograms", "made_rows", "samples"]
 
 COLUMNS = 24
 GROUPS = 6
@@ -26,6 +27,7 @@ SAMPLES = 12
 BEFORE_AND_AFTER = 6
 ROWS_BEFORE_AND_AFTER, COLUMNS_BEFORE_AND_AFTER = 3, 6
 LARGEST_SIDE = 64
+TEXTS_BEFORE_AND_AFTER, TEXT_EPOCHS, LOOKED_THROUGH = 4, 3, 50
 
 
 def histograms(view: View, noted: Collection[str]) -> dict[str, Any]:
@@ -134,7 +136,8 @@ def augmented_rows(experiment: Experiment) -> dict[str, Any]:
     """Return training rows of a table as they are and in the first epoch, in the units of the source."""
     train, data = experiment.examples(experiment.data.train), experiment.data
     batches = experiment.batches(train)
-    chosen = batches.order(0)[:ROWS_BEFORE_AND_AFTER]
+    order = batches.order(0)
+    chosen = order[order < len(data.train.of_source)][:ROWS_BEFORE_AND_AFTER]
     before, after = (data.preprocessing.scaling.invert(x) for x in (train.x[chosen], batches.rows_of(chosen, 0)[0]))
     return {
         "columns": list(data.features[:COLUMNS_BEFORE_AND_AFTER]),
@@ -149,6 +152,46 @@ def augmented_rows(experiment: Experiment) -> dict[str, Any]:
             )
         ],
     }
+
+
+def made_rows(experiment: Experiment) -> dict[str, Any]:
+    """Return how many rows each class has before and after some were made, and some of those, in the source's units."""
+    data, names = experiment.data, experiment.data.classes or ()
+    train, n = data.train, len(data.train) - data.train.made
+    _, first = np.unique(train.y[n:], return_index=True)
+    chosen = n + np.concatenate([first + k for k in range(ROWS_BEFORE_AND_AFTER)])
+    chosen = np.sort(chosen[chosen < len(train)])[:ROWS_BEFORE_AND_AFTER]
+    x = data.preprocessing.scaling.invert(train.x[chosen])[:, :COLUMNS_BEFORE_AND_AFTER]
+    return {
+        "classes": list(names),
+        "before": np.bincount(train.y[:n], minlength=len(names)).tolist(),
+        "after": np.bincount(train.y, minlength=len(names)).tolist(),
+        "columns": list(data.features[:COLUMNS_BEFORE_AND_AFTER]),
+        "left_out": max(0, len(data.features) - COLUMNS_BEFORE_AND_AFTER),
+        "rows": [{"class": names[k], "values": row.tolist()} for k, row in zip(train.y[chosen], x, strict=True)],
+    }
+
+
+def augmented_texts(experiment: Experiment) -> dict[str, Any]:
+    """Return some training texts as they are and in the first epochs, those first that change."""
+    data = experiment.data
+    batches = experiment.batches(experiment.examples(data.train))
+    augmenter = batches.augmenter
+    assert isinstance(augmenter, TextAugmenter)
+    order = batches.order(0)[:LOOKED_THROUGH]
+    epochs = [augmenter.texts_of(order, epoch) for epoch in range(TEXT_EPOCHS)]
+    whole = augmenter.texts.texts
+    texts = [
+        {
+            "row": int(data.train.rows[row]) + 1,
+            "label": data.classes[data.train.y[row]] if data.classes else "",
+            "before": whole[row],
+            "after": list(after),
+        }
+        for row, *after in zip(order, *epochs, strict=True)
+    ]
+    texts.sort(key=lambda text: -sum(after != text["before"] for after in text["after"]))
+    return {"texts": texts[:TEXTS_BEFORE_AND_AFTER]}
 
 
 def _sheet(shown: Array, lines: list[tuple[str, int]]) -> dict[str, Any]:
