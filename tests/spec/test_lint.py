@@ -467,6 +467,61 @@ def test_the_sizes_of_the_data_let_it_see_more():
     assert list(bad(advice(sizes, schedule="{cosine: {warmup: 200 steps}}"))) == ["warmup-too-long"]
 
 
+COMPOSITES = {
+    "sequential": "sequential: [{}]",
+    "repeat": "repeat: {{layers: [{}], times: 2}}",
+    "residual": "residual: [dense: 64, relu, {}, dense: 64]",
+    "parallel": "parallel: [dense: 32, sequential: [{}]]",
+    "parallel in parallel": "parallel: [dense: 32, parallel: [dense: 32, sequential: [{}]]]",
+    "parallel in residual": "residual: [parallel: {{layers: [dense: 64, sequential: [{}, dense: 64]], merge: sum}}]",
+    "weight_norm": "weight_norm: [{}]",
+}
+WITHIN = {
+    "softmax-in-hidden-layer": ("dense: 64", "softmax"),
+    "dropout-rate": ("dense: 64", "relu", "dropout: 0.9"),
+    "no-symmetry-breaking": ("dense: {units: 64, init: zeros}", "relu"),
+    "selu-with-dropout-or-normalization": ("dense: 64", "selu", "dropout: 0.2"),
+    "bias-before-batch-norm": ("dense: 64", "batch_norm", "relu"),
+    "activation-twice": ("dense: 64", "relu", "relu"),
+    "no-activation-between": ("dense: 64", "dense: 32", "relu"),
+    "large-biases": ("dense: {units: 64, bias_init: {constant: 5.0}}", "relu"),
+}
+
+
+@pytest.mark.parametrize("composite", COMPOSITES.values(), ids=COMPOSITES)
+@pytest.mark.parametrize(("rule", "planted"), WITHIN.items(), ids=WITHIN)
+def test_a_fault_is_seen_within_every_composite(rule, planted, composite):
+    report = advice(**hidden("dense: 64", "relu", composite.format(", ".join(planted)), "relu"))
+    assert rule in bad(report)
+    assert "layers" in bad(report)[rule].where
+
+
+@pytest.mark.parametrize("composite", COMPOSITES.values(), ids=COMPOSITES)
+def test_what_is_fine_is_fine_within_every_composite(composite):
+    report = advice(**hidden("dense: 64", "relu", composite.format("dense: 64, relu, dropout: 0.2, dense: 64, tanh")))
+    assert bad(report) == {}
+
+
+def test_branches_at_the_end_end_in_the_outputs():
+    wide = "parallel: {layers: [sequential: [dense: 64, relu, dense: {units: outputs, init: zeros}], dense: outputs], "
+    assert bad(advice(architecture=f"[{wide}merge: sum}}]")) == {}
+    dropped = wide.replace("init: zeros}]", "init: zeros}, dropout: 0.5]")
+    assert list(bad(advice(architecture=f"[{dropped}merge: sum}}]"))) == ["dropout-on-output"]
+
+
+def test_recurrence_is_seen_side_by_side():
+    text = {"data": "{source: adding}", "loss": "mse", "architecture": "[parallel: [lstm: 8, gru: 8], dense: outputs]"}
+    assert "recurrent-without-clipping" in bad(advice(**text))
+    assert "recurrent-without-clipping" not in bad(advice(**text, clip="{norm: 1}"))
+
+
+def test_with_few_rows_a_smaller_batch_is_no_advice():
+    few = bad(advice(Sizes(2, 10, 4), training="{epochs: 20, batch_size: full}"))["few-updates"]
+    assert "batch_size" not in few.fix
+    many = bad(advice(Sizes(64, 10, 320), training="{epochs: 20, batch_size: full}"))["few-updates"]
+    assert "batch_size" in many.fix
+
+
 def test_what_can_be_measured_is_not_guessed():
     unknown = {"data": "{source: {csv: {path: a.csv, target: y}}, scaling: none}"}
     assert list(bad(advice(**unknown))) == ["input-scaling"]

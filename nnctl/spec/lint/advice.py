@@ -25,6 +25,10 @@ SUBJECTS: tuple[Callable[[Reading], Iterator[Finding]], ...] = (
 """What explains what comes after it stands first: the data before the network, the network before its training."""
 
 
+OF_LAYERS = (activations.findings, layers.findings, initialization.findings)
+"""Those that look at one layer after another, and so at those of every branch."""
+
+
 def lint(loaded: LoadedSpec, sizes: Sizes | None = None) -> Report:
     """Return what can be seen to be wrong with a valid spec; no data are read and nothing is computed.
 
@@ -36,11 +40,24 @@ def lint(loaded: LoadedSpec, sizes: Sizes | None = None) -> Report:
         at hand to be measured.
     """
     reading = Reading(loaded, sizes)
-    found = [finding for findings in SUBJECTS for finding in findings(reading)]
+    found = [finding for findings in SUBJECTS for finding in _of(findings, reading)]
     order: tuple[Verdict, ...] = get_args(Verdict)
     found.sort(key=lambda finding: -order.index(finding.verdict))
     counts = {verdict: sum(finding.verdict == verdict for finding in found) for verdict in order}
     return Report("lint", _headline(counts["fail"], counts["warn"]), tuple(found), {"counts": counts})
+
+
+def _of(findings: Callable[[Reading], Iterator[Finding]], reading: Reading) -> Iterator[Finding]:
+    """Yield what a subject finds; within branches only what is wrong, and nothing twice of one place."""
+    told: set[tuple[str, str]] = set()
+    for finding in findings(reading):
+        told.add((finding.rule, finding.where))
+        yield finding
+    for inner in reading.branches if findings in OF_LAYERS else ():
+        for finding in findings(inner):
+            if finding.verdict != "pass" and (finding.rule, finding.where) not in told:
+                told.add((finding.rule, finding.where))
+                yield finding
 
 
 def _headline(failed: int, warned: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from nnctl.core.finding import Finding, Rule
 from nnctl.nn.alpha_dropout import AlphaDropout
@@ -159,9 +160,10 @@ def _dropout(reading: Reading) -> Iterator[Finding]:
         if id(placed) in behind:
             yield OUTPUT_DROPOUT.fail(f"dropout {layer.rate:g} stands after the last dense layer.", where=where)
             continue
-        limit = HIGH_INPUT_RATE if i == 0 else HIGH_RATE
+        on_inputs = i == 0 and reading.branch is None
+        limit = HIGH_INPUT_RATE if on_inputs else HIGH_RATE
         if layer.rate > limit:
-            what = "inputs" if i == 0 else "units"
+            what = "inputs" if on_inputs else "units"
             yield RATE.warn(
                 f"{layer.rate:.0%} of the {what} are dropped in every step.",
                 where=where,
@@ -192,8 +194,8 @@ def _shape(reading: Reading) -> Iterator[Finding]:
             threshold=DEEP,
         )
     outputs = reading.sizes.outputs if reading.sizes else None
-    for i, block in enumerate(reading.hidden):
-        following = reading.blocks[i + 1].units or outputs
+    for block, after in pairwise(reading.blocks):
+        following = after.units or outputs
         if block.units is None:
             continue
         is_squeezed = all(width is not None and width >= NARROW * block.units for width in (block.fan_in, following))

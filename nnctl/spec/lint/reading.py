@@ -106,10 +106,22 @@ class Block:
 
 @dataclass(frozen=True)
 class Reading:
-    """A loaded spec, and the sizes of its data where they are at hand."""
+    """A loaded spec, and the sizes of its data where they are at hand; of the network one chain of layers.
+
+    Parameters
+    ----------
+    loaded : LoadedSpec
+    sizes : Sizes or None
+    branch : tuple of Placed or None
+        The layers of a branch within a composite; None for the architecture itself.
+    ends : bool
+        Whether the outputs of the network come out of the chain.
+    """
 
     loaded: LoadedSpec
     sizes: Sizes | None = None
+    branch: tuple[Placed, ...] | None = None
+    ends: bool = True
 
     @property
     def spec(self) -> Spec:
@@ -130,7 +142,26 @@ class Reading:
     @cached_property
     def layers(self) -> tuple[Placed, ...]:
         """Every layer that is no composite, in the order in which the data run through; repetitions written out."""
+        if self.branch is not None:
+            return self.branch
         return tuple(_unrolled(self.spec.architecture, ("architecture",), is_bypassed=False))
+
+    @cached_property
+    def branches(self) -> tuple[Reading, ...]:
+        """The chains within its layers, and those within them: what stands side by side, or between tied embeddings."""
+        found: list[Reading] = []
+        last = self.output.mixer if self.output else None
+        for placed in self.layers:
+            for chain in _chains(placed):
+                ends = placed is last and isinstance(placed.layer, Parallel)
+                inner = Reading(self.loaded, self.sizes, chain, ends)
+                found += [inner, *inner.branches]
+        return tuple(found)
+
+    @property
+    def everywhere(self) -> tuple[Placed, ...]:
+        """Every layer that is no composite, those of the branches too."""
+        return (*self.layers, *(placed for inner in self.branches for placed in inner.layers))
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -139,7 +170,7 @@ class Reading:
         found: list[Block] = []
         for i, end in pairwise([*places, len(self.layers)]):
             if not found:
-                fan_in = self.sizes.inputs if self.sizes else None
+                fan_in = self.sizes.inputs if self.sizes and self.branch is None else None
             else:
                 reshaped = any(isinstance(placed.layer, Flatten | Reshape) for placed in found[-1].after)
                 fan_in = None if reshaped else found[-1].units
@@ -148,13 +179,13 @@ class Reading:
 
     @property
     def hidden(self) -> tuple[Block, ...]:
-        """All blocks but the last."""
-        return self.blocks[:-1]
+        """All blocks but the one that the outputs come from."""
+        return self.blocks[:-1] if self.ends else self.blocks
 
     @property
     def output(self) -> Block | None:
-        """The last block."""
-        return self.blocks[-1] if self.blocks else None
+        """The block that the outputs come from."""
+        return self.blocks[-1] if self.blocks and self.ends else None
 
     def following(self, kind: type[Layer]) -> Iterator[tuple[Placed, Placed | None]]:
         """Yield every layer of a kind with the one right before it; dropout of rate 0 is not there."""
@@ -197,8 +228,18 @@ class Reading:
         return steps_in(length, self.clock) / self.clock.total_steps
 
 
-def _unrolled(layers: Sequence[Layer], path: Loc, *, is_bypassed: bool) -> Iterator[Placed]:
-    for i, layer in enumerate(layers):
+def _chains(placed: Placed) -> Iterator[tuple[Placed, ...]]:
+    """Yield the chains of layers within a layer that is not written out."""
+    layer, path = placed.layer, (*placed.path, "layers")
+    if isinstance(layer, Parallel):
+        for i, branch in enumerate(layer.layers):
+            yield tuple(_unrolled([branch], path, is_bypassed=placed.is_bypassed, first=i))
+    elif isinstance(layer, TiedEmbedding):
+        yield tuple(_unrolled(layer.layers, path, is_bypassed=placed.is_bypassed))
+
+
+def _unrolled(layers: Sequence[Layer], path: Loc, *, is_bypassed: bool, first: int = 0) -> Iterator[Placed]:
+    for i, layer in enumerate(layers, first):
         here = (*path, i, layer.name)
         if isinstance(layer, Sequential) and not isinstance(layer, MIXERS):
             times = layer.times if isinstance(layer, Repeat) else 1

@@ -50,11 +50,11 @@ NO_WARMUP = Rule(
 
 def findings(reading: Reading) -> Iterator[Finding]:
     """Yield what is wrong with recurrent layers and attention."""
-    recurrent = [placed for placed in reading.layers if isinstance(placed.layer, Recurrent)]
+    recurrent = [placed for placed in reading.everywhere if isinstance(placed.layer, Recurrent)]
     if recurrent and reading.spec.clip is None:
         yield NO_CLIPPING.warn(f"{recurrent[0].layer.name} without clip.", where=reading.where(*recurrent[0].path))
-    attending = [placed for placed in reading.layers if isinstance(placed.layer, Attention | TransformerBlock)]
-    knows_order = any(isinstance(placed.layer, Position | Recurrent) for placed in reading.layers)
+    attending = [placed for placed in reading.everywhere if isinstance(placed.layer, Attention | TransformerBlock)]
+    knows_order = any(isinstance(placed.layer, Position | Recurrent) for placed in reading.everywhere)
     if attending and not knows_order and not any(_sees_order(placed.layer) for placed in attending):
         yield NO_POSITION.warn(f"{attending[0].layer.name} without positions.", where=reading.where(*attending[0].path))
     post = [p for p in attending if isinstance(p.layer, TransformerBlock) and p.layer.placement == "post"]
