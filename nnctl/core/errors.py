@@ -32,6 +32,9 @@ __all__ = [
     "UsageError",
 ]
 
+_LONGEST_SHOWN = 500
+"""An argument of the command line that is longer is not shown."""
+
 
 class NnctlError(Exception):
     """An error that a person can mend; its text says where, what is wrong, what was found and what to do."""
@@ -98,7 +101,7 @@ class SpecError(NnctlError):
         place = source if problem.line is None else f"{source}:{problem.line}:{problem.column}"
         dotted = f" {problem.dotted}:" if problem.path else ""
         head = inert(f"{place}:{dotted} {problem.message}")
-        if problem.text is None or problem.column is None:
+        if problem.text is None or problem.column is None or len(problem.text) > _LONGEST_SHOWN:
             return head
         shown = "".join(
             c if c.isprintable() else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in problem.text

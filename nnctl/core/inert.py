@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from unicodedata import category
 
 __all__ = ["inert", "inert_json"]
 
@@ -12,8 +11,8 @@ __all__ = ["inert", "inert_json"]
 def inert(text: str, keep: str = "") -> str:
     r"""Return a text in which what is no sign to be seen is written as Python writes it, ``\x1b`` or ``\u202e``.
 
-    Escape sequences, control characters of either set, marks that turn the direction of writing, line breaks and lone
-    halves of surrogate pairs are; spaces of any width are left as they are.
+    Escape sequences, control characters of either set, marks that turn the direction of writing, line breaks, spaces of
+    unusual width and lone halves of surrogate pairs are.
 
     Parameters
     ----------
@@ -22,7 +21,7 @@ def inert(text: str, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in keep or category(c) == "Zs" else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
 
 
 def inert_json(text: str) -> str:
@@ -34,4 +33,4 @@ _BEYOND_ASCII = re.compile(r"[\x7f-\U0010ffff]")
 
 
 def _by_number(c: str) -> str:
-    return c if c.isprintable() or category(c) == "Zs" else json.dumps(c)[1:-1]
+    return c if c.isprintable() else json.dumps(c)[1:-1]

@@ -74,12 +74,14 @@ def _apply_one(argument: str, data: dict[str, Any], places: dict[Loc, Place], sc
 
 def _parse(argument: str) -> tuple[list[str], Any, dict[Loc, Place]]:
     """Split ``key=value`` and read the value, whose places are columns of the argument."""
-    from nnctl.core.compose import compose  # noqa: PLC0415 - PyYAML takes 17 ms
+    from nnctl.core.compose import MAX_DEPTH, compose  # noqa: PLC0415 - PyYAML takes 17 ms
 
     key, equals, value = argument.partition("=")
     parts = key.split(".")
     if not equals:
         raise _refusal("is not an override. Write key=value, such as training.epochs=5.", argument)
+    if len(parts) > MAX_DEPTH:
+        raise _refusal(f"leads more than {MAX_DEPTH} levels deep.", argument)
     if not all(parts):
         raise _refusal("has an empty key. Write key=value, such as training.epochs=5.", argument)
     try:
