@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnctl.checks.short_run import ShortRun, score_of
+from nnctl.checks.naive import beats_naive, naive_scores
 from nnctl.core.arrays import Array, Float
 from nnctl.core.finding import Finding, Report, Rule, Tell, silent
 from nnctl.data.dataset import Prepared, Split
@@ -97,6 +98,8 @@ def without_inputs(experiment: Experiment, run: ShortRun, tell: Tell = silent) -
 def against_linear_model(experiment: Experiment, run: ShortRun, tell: Tell = silent) -> Report:
     """Return whether a short training does at least as well as a linear model on the same arrays.
 
+    Of a time series, also whether it does better than a naive forecast.
+
     Parameters
     ----------
     experiment : Experiment
@@ -108,7 +111,7 @@ def against_linear_model(experiment: Experiment, run: ShortRun, tell: Tell = sil
     -------
     Report
         Figures: ``metric``, ``part``, ``rows`` of it, the scores ``network`` and ``linear``, and ``linear_rows``, how
-        many training rows the linear model got.
+        many training rows the linear model got; ``naive``, the scores of the naive forecasts of a time series.
     """
     tell(0.0, "a linear model")
     held_out = experiment.data.validation
@@ -120,9 +123,10 @@ def against_linear_model(experiment: Experiment, run: ShortRun, tell: Tell = sil
         "network": run.train if held_out is None else run.validation,
         "linear_rows": _linear_rows(experiment),
         "linear": _linear_score(experiment, judged),
+        "naive": naive_scores(experiment, judged),
     }
     finding = _beats_linear(figures)
-    return Report("linear-model", finding.message, (finding,), figures)
+    return Report("linear-model", finding.message, (finding, *beats_naive(figures)), figures)
 
 
 # ------------------------------------------------------------------ the network, with and without its inputs

@@ -46,9 +46,9 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     ),
     ("overfit-saturated", "overfit-dead-units", "overfit-vanishing-gradient", "overfit-unchanged-layer"),
     ("dead-relu", "saturated-units", "exploding-gradient", "vanishing-gradient", "unchanged-weights", "update-ratio"),
-    ("lr-flat-curve", "overfit-batch", "inputs-ignored", "linear-baseline"),
+    ("lr-flat-curve", "overfit-batch", "inputs-ignored", "linear-baseline", "naive-forecast"),
     # Advice: nothing fails because of it.
-    ("class-balance", "l2-with-adam", "no-validation", "small-validation", "no-test"),
+    ("class-balance", "beyond-training", "l2-with-adam", "no-validation", "small-validation", "no-test"),
     ("constant-columns", "target-scaling-ignored", "no-early-stopping", "patience-too-long"),
     ("stopping-on-training-figure", "plateau-never-acts", "schedule-beyond-training"),
     ("gradient-on-kinks", "component-without-example"),

@@ -292,7 +292,7 @@ class Predictor:
         known = np.flatnonzero(np.isfinite(truth).reshape(len(truth), -1).all(axis=1))
         score = self._score_of_known(z[known], windows[known], truth[known]) if len(known) else None
         said = self.judge.predictions(z)
-        finite = np.isfinite(z).reshape(len(z), -1).all(axis=1)
+        finite = np.asarray(np.isfinite(z).reshape(len(z), -1).all(axis=1))
         notes = (*self._notes(), *table.notes, *_wild(finite))
         found = Prediction(origins, said, (), said[..., :0], truth, score, notes)
         return replace(found, **by_time(series, origins, said))

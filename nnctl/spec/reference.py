@@ -28,6 +28,7 @@ _SAMPLES: Mapping[str, Any] = {
     "hidden": [128, 64],
     "images": "images-idx3-ubyte.gz",
     "labels": "labels-idx1-ubyte.gz",
+    "targets": ["load"],
     "layers": [{"dense": 64}, "relu"],
     "limit": 3.0,
     "max_norm": 1.0,

@@ -20,6 +20,7 @@ from nnctl.checks.data.inputs import judge_inputs, measure_inputs
 from nnctl.checks.data.leaks import measure_leaks, target_leaks
 from nnctl.checks.data.order import judge_order, judge_validation, measure_order
 from nnctl.checks.data.rows import equal_rows, measure_rows, row_keys
+from nnctl.checks.data.series import judge_series, measure_series
 from nnctl.checks.data.sheets import augmented, augmented_rows, augmented_texts, histograms, made_rows, samples
 from nnctl.checks.data.sounds import augmented_sounds, sounds
 from nnctl.checks.data.targets import judge_classes, judge_values, measure_classes, measure_values
@@ -73,6 +74,7 @@ def check_data(experiment: Experiment, tell: Tell = silent) -> Report:
     tell(0.0, "reading the rows")
     view = view_of(experiment)
     look = _looked_at if view.table.tokens is None else _looked_at_tokens
+    look = look if view.table.series is None else _looked_at_series
     return look(view, experiment.data.notes, tell)
 
 
@@ -175,6 +177,31 @@ def _looked_at_tokens(view: View, notes: Iterable[str], tell: Tell) -> Report:
     figures["histograms"] = token_histograms(view)
     if view.experiment is not None and view.experiment.data.texts is not None:
         figures["augmented_texts"] = augmented_texts(view.experiment)
+    ordered = _in_order(findings)
+    return Report("data", _headline(view, ordered), tuple(ordered), figures)
+
+
+def _looked_at_series(view: View, notes: Iterable[str], tell: Tell) -> Report:
+    """Look at the steps of a time series, which are no rows drawn one by one: neighbours are alike, as they should."""
+    figures: dict[str, Any] = {
+        "rows": {name: len(rows) for name, rows in view.parts.items()},
+        "target": view.table.target,
+        "notes": list(notes),
+        "columns": columns_of(view),
+        "constant": measure_constant(view),
+        "targets": {} if view.y is None else measure_values(view),
+    }
+    tell(0.5, "what the network receives")
+    figures["inputs"] = measure_inputs(view)
+    figures["series"] = measure_series(view)
+    findings = [
+        *non_finite_values(view, figures["columns"]),
+        *judge_inputs(view, figures["inputs"]),
+        *(judge_values(figures["targets"]) if figures["targets"] else ()),
+        *constant_columns(view, figures["constant"]),
+        *judge_series(figures["series"]),
+        *judge_validation(view),
+    ]
     ordered = _in_order(findings)
     return Report("data", _headline(view, ordered), tuple(ordered), figures)
 

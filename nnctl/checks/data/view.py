@@ -111,6 +111,8 @@ class View:
         """What the places of a row that the network receives are called."""
         assert self.data is not None
         places = np.ndindex(*self.data.input_shape)
+        if self.data.series is not None:
+            return tuple(f"{self.data.series.inputs[d]} at step {t + 1} of a window" for t, d in places)
         return self.data.features or tuple(f"({', '.join(map(str, place))})" for place in places)
 
     @cached_property

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-__all__ = ["draw"]
+__all__ = ["draw", "moments"]
 
 _LINES = {  # distinguishable with any colour vision (Tol, 2021)
     "truth": ("#000000", "-", 1.4),
@@ -32,7 +32,7 @@ def draw(found: Mapping[str, Any], title: str) -> bytes:
     targets = found["targets"][:_MOST]
     figure = Figure(figsize=(11, 0.8 + 2.9 * len(targets)), layout="constrained")
     FigureCanvasAgg(figure)
-    at = _moments(found["at"], found["unit"])
+    at = moments(found["at"], found["unit"])
     for i, target in enumerate(targets):
         axes = figure.add_subplot(len(targets), 1, i + 1)
         for who, (colour, style, width) in _LINES.items():
@@ -52,7 +52,7 @@ def draw(found: Mapping[str, Any], title: str) -> bytes:
     return picture.getvalue()
 
 
-def _moments(at: list[float], unit: str) -> Any:
+def moments(at: list[float], unit: str) -> Any:
     """Return times as Matplotlib puts them on an axis."""
     import numpy as np  # noqa: PLC0415
 
