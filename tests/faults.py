@@ -58,7 +58,7 @@ def forked(work: Callable[[], object]) -> int:
         try:
             work()
             code = 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - it is told, and the exit code says so
             traceback.print_exc()
         finally:
             os._exit(code)
@@ -123,9 +123,8 @@ def refusing(under: Path, at: int, code: int = errno.ENOSPC) -> Iterator[list[st
 
     def allowed(name: str, path: object) -> bool:
         nonlocal done
-        if isinstance(path, int):
-            path = os.readlink(f"/proc/self/fd/{path}")
-        if not os.path.abspath(os.fsdecode(path)).startswith(str(under)):  # type: ignore[arg-type]
+        place = Path(f"/proc/self/fd/{path}").readlink() if isinstance(path, int) else Path(os.fsdecode(path))
+        if not place.absolute().is_relative_to(under):
             return True
         done += 1
         if done < at:

@@ -73,11 +73,11 @@ def write_file(path: Path, text: str) -> None:
     from nnctl.runs.atomic import replace  # noqa: PLC0415 - what --help does not need
 
     try:
-        file = path.resolve()  # a link stays a link
-        mode = file.stat().st_mode if file.exists() else None
+        mode = path.stat().st_mode if path.exists() else None
         if mode is not None and not S_ISREG(mode):  # /dev/stdout, or a pipe
             path.write_text(text, encoding="utf-8")
             return
+        file = path.resolve()  # a link stays a link
         replace(file, text.encode())
         if mode is not None:
             file.chmod(mode)

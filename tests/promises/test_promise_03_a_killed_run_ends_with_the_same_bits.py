@@ -13,7 +13,10 @@ from nnctl.runs.store import Run
 
 IRIS = "data: {source: iris}\nloss: cross_entropy\ntraining: {epochs: 4, batch_size: 16}\n"
 DIGITS = """
-data: {source: {images: {path: digits, color: grey, keep: disk}}, scaling: pixels, augment: [flip, {random_crop: 1}, mixup]}
+data:
+  source: {images: {path: digits, color: grey, keep: disk}}
+  scaling: pixels
+  augment: [flip, {random_crop: 1}, mixup]
 loss: cross_entropy
 training: {epochs: 3, batch_size: 8}
 """
