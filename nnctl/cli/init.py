@@ -76,6 +76,8 @@ def _trouble(path: Path) -> str | None:
     from nnctl.experiment.assembly import Experiment  # noqa: PLC0415
     from nnctl.spec.load import load_spec  # noqa: PLC0415
 
+    if not path.is_file():  # a pipe, or a terminal: nothing can be read back
+        return None
     try:
         Experiment(load_spec(path))
     except NnctlError as error:
