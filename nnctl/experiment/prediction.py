@@ -148,6 +148,13 @@ class Predictor:
         split: Split | None = getattr(experiment.data.of_source, part)
         if split is None:
             raise UsageError(f"the data of {self.run.path} have no {part} part.")
+        kept, now = self.preprocessing, experiment.data.preprocessing
+        if (kept.input_shape, kept.classes, kept.outputs) != (now.input_shape, now.classes, now.outputs):
+            raise DataError(
+                f"{self.run.path}: its network takes rows of shape {kept.input_shape} to {kept.outputs} outputs, and "
+                f"the data now give shape {now.input_shape} and {now.outputs} outputs, or classes of other names. "
+                f"Restore the data, or train anew."
+            )
         began_with = self.run.record.get("environment", {}).get("data_hash")
         changed = began_with is not None and began_with != data_hash(experiment.data)
         notes = self._notes() + (("the data have changed since the run was trained.",) if changed else ())
