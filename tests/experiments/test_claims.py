@@ -19,6 +19,7 @@ QUICK = {"digits-mlp", "iris", "and-perceptron", "xor-perceptron", "xor-mlp"}
 CARDS = {
     "adult": "adult",
     "california": "california",
+    "mnist-cnn": "mnist",
     "mnist-mlp": "mnist",
     "text/shakespeare-lstm": "shakespeare",
 }
