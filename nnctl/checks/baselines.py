@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from nnctl.checks.short_run import ShortRun, score_of
 from nnctl.checks.naive import beats_naive, naive_scores
+from nnctl.checks.short_run import ShortRun, score_of
 from nnctl.core.arrays import Array, Float
 from nnctl.core.finding import Finding, Report, Rule, Tell, silent
 from nnctl.data.dataset import Prepared, Split

@@ -66,7 +66,14 @@ def _confidence(trained: Trained) -> float:
     return float(session.experiment.judge.predictions(session.learner.network.predict(x)).max(axis=1).mean())
 
 
+def _gain_over_naive(trained: Trained) -> float:
+    """Return how many times smaller the network's rmse is than that of the best naive forecast."""
+    rmse = {who: errors["rmse"] for who, errors in trained.session.summary["forecast"]["errors"].items()}
+    return min(value for who, value in rmse.items() if who != "network") / rmse["network"]
+
+
 FIGURES: dict[str, Callable[[Trained], float]] = {
+    "gain over the naive forecast": _gain_over_naive,
     "epochs": lambda trained: len(trained.epochs),
     "share of weights at zero": lambda trained: float((trained.kernels == 0).mean()),
     "norm of the weights": lambda trained: float(np.linalg.norm(trained.kernels)),

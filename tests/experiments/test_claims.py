@@ -15,7 +15,7 @@ from figures import FOLDER, Trained, train
 from nnctl.data.cards import data_folder, read_card
 
 SPECS = sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.yaml"))
-QUICK = {"digits-mlp", "iris", "and-perceptron", "xor-perceptron", "xor-mlp"}
+QUICK = {"digits-mlp", "iris", "and-perceptron", "xor-perceptron", "xor-mlp", "series/linear"}
 CARDS = {
     "adult": "adult",
     "california": "california",
@@ -126,6 +126,7 @@ BETTER = [
     ("attention/copy", "test accuracy", ">", "attention/copy-without-positions", 1.5),
     ("sequence-to-sequence/reversal", "test accuracy", ">", "sequence-to-sequence/reversal-without-memory", 6),
     ("residual/residual", "test accuracy", ">", "residual/plain", 2),
+    *(("series/linear", "gain over the naive forecast", ">", f"series/{name}", 1.1) for name in ("gru", "lstm")),
     *((f"recurrent/adding-{name}", "test loss", "<", "recurrent/adding-rnn", 20) for name in ("lstm", "gru")),
     ("recurrent/both-directions", "test accuracy", ">", "recurrent/one-direction", 2),
     ("label-smoothing/smooth", "confidence", "<", "label-smoothing/hard", 1.1),
