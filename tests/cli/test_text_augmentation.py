@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -27,7 +28,8 @@ TRANSLATE = "import sys\nfor line in sys.stdin:\n    print(line.replace(sys.argv
 
 
 @pytest.fixture
-def reviews(here):
+def reviews(here, monkeypatch):
+    monkeypatch.setenv("NNCTL_PROGRAMS", f"{Path(sys.executable).resolve()}:cat")
     rows = [f'"{"very " * (k % 5)}good film, number {k}",{"pos" if k % 2 else "neg"}' for k in range(40)]
     (here / "reviews.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
     (here / "synonyms.txt").write_text("film, movie\nvery, quite\n")

@@ -30,6 +30,7 @@ for line in sys.stdin:
 def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NNCTL_DATASETS", raising=False)
+    monkeypatch.setenv("NNCTL_PROGRAMS", str(Path(sys.executable).resolve()))
     (tmp_path / "translator.py").write_text(TRANSLATOR)
     return tmp_path
 

@@ -26,6 +26,8 @@ from nnctl.data.table import counted
 
 __all__ = ["BackTranslation"]
 
+ALLOWED = "NNCTL_PROGRAMS"
+"""The environment variable with the programs that may be started."""
 LAST_WORDS = 300
 """Characters of what a failing translator says that are shown."""
 
@@ -56,8 +58,10 @@ class BackTranslation(TextAugmentation, name="back_translation"):
     Each program reads texts, one a line, and writes as many lines with their translations, such as ``apertium en-es``
     and ``apertium es-en``. Both run once, over all training texts, without a shell, and what they said is kept on disk,
     in ``translations`` beside the fetched data sets, under a hash of both commands and all texts: the next run with the
-    same ones starts no program. Line ends within a text become spaces. A text that comes back empty stays as it is.
-    It must be the first of the list, since it knows the texts only as they are.
+    same ones starts no program. A spec may come from somebody else: only programs are started that the environment
+    variable ``NNCTL_PROGRAMS`` names, ``NNCTL_PROGRAMS=apertium``, several with colons between them. Line ends within a
+    text become spaces. A text that comes back empty stays as it is. It must be the first of the list, since it knows
+    the texts only as they are.
 
     Source: Sennrich, Haddow and Birch (2016), "Improving neural machine translation models with monolingual data",
     section 3, arXiv:1511.06709, where it makes sources for translations; for classification Yu et al. (2018), "QANet",
@@ -146,6 +150,11 @@ def _translated(command: Sequence[str], lines: Sequence[str], timeout: float, fi
     where = f"back_translation.{field}: {shlex.join(command)}"
     if shutil.which(command[0]) is None:
         raise DataError(f"{where}: there is no program '{command[0]}'. Install it, or give its path.")
+    if command[0] not in os.environ.get(ALLOWED, "").split(os.pathsep):
+        raise DataError(
+            f"{where}: a spec starts no program unless you allow it. If you know what it does, set "
+            f"{ALLOWED}={shlex.quote(command[0])} and call nnctl again."
+        )
     try:
         out, said, code = _run(command, "".join(f"{line}\n" for line in lines), timeout)
     except subprocess.TimeoutExpired:
