@@ -123,6 +123,7 @@ BETTER = [
     ("normalization/high-rate-weight-norm", "test accuracy", ">", "normalization/high-rate-none", 5),
     ("convolution/cnn", "test accuracy", ">", "convolution/mlp", 1.01),
     ("augmentation/augmented", "test accuracy", ">", "augmentation/none", 1.02),
+    ("audio/few-augmented", "test accuracy", ">", "audio/few", 1.1),
     ("attention/copy", "test accuracy", ">", "attention/copy-without-positions", 1.5),
     ("sequence-to-sequence/reversal", "test accuracy", ">", "sequence-to-sequence/reversal-without-memory", 6),
     ("residual/residual", "test accuracy", ">", "residual/plain", 2),
