@@ -37,7 +37,7 @@ training: {epochs: 2, batch_size: 16}
 
 @dataclass(frozen=True)
 class Held:
-    """What a process holds: resident bytes, objects that can be in a cycle, open files, threads of Python and of the system."""
+    """What a process holds: resident bytes, objects that the collector knows, open files, threads (Python's, and all)."""
 
     memory: int
     objects: int
