@@ -37,7 +37,7 @@ training: {epochs: 2, batch_size: 16}
 
 @dataclass(frozen=True)
 class Held:
-    """What a process holds: resident bytes, objects that the collector knows, open files, threads (Python's, and all)."""
+    """What a process holds: resident bytes, objects that the collector knows, open files, threads."""
 
     memory: int
     objects: int
