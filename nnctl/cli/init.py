@@ -50,6 +50,7 @@ def init(source: str, out: Path, target: str | None = None) -> list[str]:
     """
     from nnctl.experiment.inspection import look_at  # noqa: PLC0415 - NumPy is not needed for --help
     from nnctl.experiment.language_starter import corpus_of, language_model_spec  # noqa: PLC0415
+    from nnctl.experiment.series_starter import as_series, series_spec  # noqa: PLC0415
     from nnctl.experiment.starter import starter_spec  # noqa: PLC0415
 
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("-._") or "run"
@@ -60,10 +61,17 @@ def init(source: str, out: Path, target: str | None = None) -> list[str]:
         lines = [f"wrote {out}: a language model"]
     else:
         found = look_at(source, out.parent, target)
-        write_file(out, starter_spec(found, name, asked))
+        series = as_series(found, out.parent)
+        write_file(out, starter_spec(found, name, asked) if series is None else series_spec(series, name, asked))
         what = f"{found.classes} classes" if found.classes else "a regression"
+        what = what if series is None else "a time series"
         lines = [f"wrote {out}: {what}, {found.rows:,} rows, {found.features:,} columns"]
         lines += [f"note: {remark}" for remark in found.remarks]
+        if series is not None:
+            lines.append(
+                f"note: '{series.target}' is much like itself one step earlier (correlation {series.correlation:.2f}): "
+                f"it is forecast from its past"
+            )
     trouble = _trouble(out)
     if trouble:
         return [*lines, f"note: it cannot be trained yet. {trouble}"]

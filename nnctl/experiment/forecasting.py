@@ -13,7 +13,7 @@ from nnctl.experiment.assembly import Experiment
 from nnctl.nn.network import Network
 from nnctl.train.metrics import MAE, RMSE
 
-__all__ = ["beside_naive", "by_time", "naive_forecasts", "scores", "traces"]
+__all__ = ["beside_naive", "by_time", "naive_forecasts", "refuse_to_look_ahead", "scores", "traces"]
 
 
 def naive_forecasts(series: Series, origins: Array) -> dict[str, Float]:
@@ -113,6 +113,29 @@ def traces(experiment: Experiment, network: Network, most: int = 400) -> dict[st
             for k, target in enumerate(series.names)
         ],
     }
+
+
+def refuse_to_look_ahead(experiment: Experiment, network: Network) -> None:
+    """Raise where forecasts at every position of a window see the positions behind, which they are to foretell.
+
+    Raises
+    ------
+    SpecError
+        Another last row of a window changes what the network says at the rows before it.
+    """
+    series = experiment.data.series
+    if series is None or not series.form.everywhere:
+        return
+    window = experiment.data.train.x[:1]
+    other = window.copy()
+    other[0, -1] += 1
+    before, after = network.predict(window)[0, :-1], network.predict(other)[0, :-1]
+    if not np.allclose(before, after, rtol=1e-4, atol=1e-5):
+        raise experiment.loaded.error(
+            ("architecture",),
+            "the network sees the steps that it is to foretell: what it says at a position depends on those behind it. "
+            "Leave second directions out, and write 'causal: true' in attention; or forecast_at: end.",
+        )
 
 
 def by_time(series: Series, origins: Array, said: Array) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from nnctl.data.dataset import Prepared
 from nnctl.data.image_files import ScaledImages
 from nnctl.experiment import comparability
 from nnctl.experiment.assembly import Experiment, set_blas_threads
-from nnctl.experiment.forecasting import beside_naive
+from nnctl.experiment.forecasting import beside_naive, refuse_to_look_ahead
 from nnctl.experiment.saving import restore_training, save_best, save_training
 from nnctl.runs.environment import environment
 from nnctl.runs.store import Run
@@ -61,6 +61,7 @@ class Session:
         self.batches = experiment.batches(self.train)
         self.plan = experiment.plan(self.batches)
         self.learner = experiment.learner(replicas)
+        refuse_to_look_ahead(experiment, self.learner.network)
         self.progress = experiment.progress(self.batches)
         self.health = Health.of(self.learner)
         self.training = Training(

@@ -188,3 +188,39 @@ def test_a_network_with_a_forecast_at_every_position_is_trained_and_predicts(nnc
     assert len({(row["from"], row["steps"]) for row in rows}) == len(rows)
     forecast = json.loads((run / "run.json").read_text())["summary"]["forecast"]
     assert set(forecast["errors"]) == {"network", "persistence"}
+
+
+def test_a_network_that_sees_what_it_is_to_foretell_is_refused(nnctl, here):
+    write(here / "load.csv")
+    text = SPEC.replace("season: 12", "forecast_at: every position").replace("epochs: 20", "batch_size: 8, epochs: 1")
+    both = "[{gru: {units: 8, returns: sequence, bidirectional: concat}}, dense: outputs]"
+    (here / "spec.yaml").write_text(text.replace("[flatten, dense: outputs]", both))
+    answer = nnctl("train")
+    assert answer.code == 2
+    assert "sees the steps that it is to foretell" in answer.err
+    assert not (here / "runs").exists()
+
+
+def test_init_writes_a_spec_for_a_file_that_is_plainly_a_time_series(nnctl, here):
+    write(here / "load.csv")
+    answer = nnctl("init", "load.csv", "--target", "load")
+    assert answer.code == 0
+    assert "a time series" in answer.out
+    spec = (here / "spec.yaml").read_text()
+    assert "time_series:" in spec
+    assert "time: when" in spec
+    assert nnctl("train", "training.epochs=1", "--no-plot").code == 0
+
+
+def test_init_leaves_a_table_a_table_where_the_past_tells_nothing(nnctl, here):
+    write(here / "load.csv")
+    answer = nnctl("init", "load.csv", "--target", "wind")
+    assert "a regression" in answer.out
+    assert "time_series" not in (here / "spec.yaml").read_text()
+
+
+def test_init_drops_from_a_series_what_only_numbers_the_rows(nnctl, here):
+    rows = "\n".join(f"{line},{i}" for i, line in enumerate(lines(0, HOURS)))
+    (here / "load.csv").write_text(f"when,load,wind,number\n{rows}\n")
+    nnctl("init", "load.csv", "--target", "load")
+    assert "inputs: [load, wind]" in (here / "spec.yaml").read_text()
