@@ -6,6 +6,7 @@ import operator
 import re
 import runpy
 from dataclasses import dataclass
+from importlib.util import find_spec
 from statistics import mean, median
 
 import numpy as np
@@ -55,6 +56,8 @@ def _marked(name: str):
         (data_folder(CARDS[name]) / file.name).is_file() for file in read_card(CARDS[name]).files
     ):
         marks.append(pytest.mark.skip(reason=f"nnctl fetch {CARDS[name]} has not been here"))
+    if name == "imbalance/smote" and find_spec("imblearn") is None:
+        marks.append(pytest.mark.skip(reason="imbalanced-learn is not here"))
     return pytest.param(name, marks=marks)
 
 
@@ -124,6 +127,8 @@ BETTER = [
     ("convolution/cnn", "test accuracy", ">", "convolution/mlp", 1.01),
     ("augmentation/augmented", "test accuracy", ">", "augmentation/none", 1.02),
     ("audio/few-augmented", "test accuracy", ">", "audio/few", 1.1),
+    ("augmentation/words-synonyms", "test accuracy", ">", "augmentation/words-none", 1.4),
+    *((f"imbalance/{name}", "test balanced_accuracy", ">", "imbalance/none", 1.12) for name in ("smote", "weights")),
     ("attention/copy", "test accuracy", ">", "attention/copy-without-positions", 1.5),
     ("sequence-to-sequence/reversal", "test accuracy", ">", "sequence-to-sequence/reversal-without-memory", 6),
     ("residual/residual", "test accuracy", ">", "residual/plain", 2),
