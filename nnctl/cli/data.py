@@ -122,12 +122,10 @@ def _conduct(
 
 
 def _draw(figures: Mapping[str, Any]) -> bytes:
-    from nnctl.cli.pictures import histograms, samples, series, series, spectrograms  # noqa: PLC0415 - Matplotlib costs 0.3 s
+    from nnctl.cli.pictures import histograms, samples, series, spectrograms  # noqa: PLC0415 - Matplotlib costs 0.3 s
 
     if "sounds" in figures:
         return spectrograms.draw(figures)
-    if "series" in figures:
-        return series.draw(figures)
     if "series" in figures:
         return series.draw(figures)
     return samples.draw(figures) if "samples" in figures else histograms.draw(figures)
