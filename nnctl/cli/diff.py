@@ -103,7 +103,8 @@ def epochs(records: Parting) -> Iterator[str]:
         yield f"no epoch to compare: A has recorded {records.a}, B {records.b}"
         return
     if records.epoch is None:
-        yield f"all {records.shared} epochs that both have recorded are the same to the last bit"
+        count = "the one epoch" if records.shared == 1 else f"all {records.shared} epochs"
+        yield f"{count} that both have recorded {'is' if records.shared == 1 else 'are'} the same to the last bit"
         if records.a != records.b:
             yield f"A has {records.a} epochs, B {records.b}"
         return

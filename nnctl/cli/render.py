@@ -17,7 +17,7 @@ from rich.text import Text
 
 from nnctl.cli import forecast
 from nnctl.cli.document import print_document
-from nnctl.cli.words import continued, duration, number, size
+from nnctl.cli.words import continued, counted, duration, number, size
 from nnctl.core.finding import Tell, silent
 from nnctl.core.inert import inert
 
@@ -168,14 +168,12 @@ class Screen:
                 self.note(f"naive   {said}")
         value = "" if summary["best_value"] is None else f", {summary['monitor']} {number(summary['best_value'])}"
         self.note(
-            f"ended   {summary['reason']} after {summary['epochs']} epochs, {summary['steps']:,} steps, "
-            f"{duration(summary['seconds'])}; best epoch {best}{value}"
+            f"ended   {summary['reason']} after {counted(summary['epochs'], 'epoch')}, "
+            f"{counted(summary['steps'], 'step')}, {duration(summary['seconds'])}; best epoch {best}{value}"
         )
         found = ", ".join(dict.fromkeys(finding["rule"] for finding in summary["findings"]))
-        looks = len(session.health.samples)
-        self.note(
-            f"health  {f'{found}; more on each: nnctl explain RULE' if found else f'nothing found in {looks} looks'}"
-        )
+        looks = counted(len(session.health.samples), "look")
+        self.note(f"health  {f'{found}; more on each: nnctl explain RULE' if found else f'nothing found in {looks}'}")
         self.note(f"run     {session.run.path}")
 
     def seeds(self, results: Sequence[Mapping[str, Any]]) -> None:
@@ -199,7 +197,7 @@ class Screen:
         data = experiment.data
         parts = [("train", data.train), ("validation", data.validation), ("test", data.test)]
         rows = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
-        kind = f"{len(data.classes)} classes" if data.classes else f"{data.outputs} target(s)"
+        kind = f"{len(data.classes)} classes" if data.classes else f"{counted(data.outputs, 'target')}"
         shape = " x ".join(map(str, data.input_shape))
         self.note(f"{experiment.spec.name}, seed {experiment.spec.seed}")
         self.note(f"data    {rows} rows; {shape} inputs, {kind}")

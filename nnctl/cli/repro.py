@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnctl.cli.diff import epochs, run_of, table, value_text
+from nnctl.cli.words import counted
 from nnctl.core.errors import CheckFailed, Diverged, UsageError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _conclusion(found: Repetition) -> str:
     if found.verdict != "identical":
         reason = "the bits depend on where and how a network is trained, and that is not as it was"
         return f"{_first(found)}{f' ({reason})' if found.conditions else ''}"
-    count = f"{found.epochs} epoch{'s' if found.epochs != 1 else ''}"
+    count = counted(found.epochs, "epoch")
     if found.is_whole:
         return f"{count}, the result and all weights are the same to the last bit"
     return f"the run is {found.status[0]}, and as far as it came ({count}) all is the same to the last bit"

@@ -34,19 +34,20 @@ def command(
     from nnctl.runs.listing import entry_of  # noqa: PLC0415
 
     entry = with_spec(entry_of(run, runs_dir))
-    files = _files(entry.path)
+    files = {} if entry.kind == "foreign" else _files(entry.path)  # which may be the root of a disk
     if as_json:
         state = {"name": entry.name, "path": entry.place, "kind": entry.kind, "status": entry.status}
         document = {**entry.record, **state, "reason": entry.reason or entry.record.get("reason"), "files": files}
         print_document(document)
         return
     lines = {"run": _run, "check": _check}.get(entry.kind, _neither)(entry)
-    for line in (*lines, "", *_listed(files)):
+    listed = [] if entry.kind == "foreign" else ["", *_listed(files)]
+    for line in (*lines, *listed):
         typer.echo(line)
 
 
 def _run(entry: Entry) -> Iterator[str]:
-    from nnctl.cli.words import duration, number  # noqa: PLC0415
+    from nnctl.cli.words import counted, duration, number  # noqa: PLC0415
     from nnctl.runs.result import result_of  # noqa: PLC0415
 
     result = result_of(entry)
@@ -56,7 +57,7 @@ def _run(entry: Entry) -> Iterator[str]:
     if result.epochs is not None:
         reason = entry.summary.get("reason")
         took = "" if result.seconds is None else f", {duration(result.seconds)}"
-        yield _said("length", f"{result.epochs} epochs{took}{f', ended by {reason}' if reason else ''}")
+        yield _said("length", f"{counted(result.epochs, 'epoch')}{took}{f', ended by {reason}' if reason else ''}")
     if result.best_value is not None:
         yield _said("best", f"{result.monitor} {number(result.best_value)} in epoch {result.best_epoch}")
     if result.weights is not None:

@@ -12,7 +12,7 @@ import typer
 from nnctl.core.errors import DiskError
 from nnctl.core.inert import inert
 
-__all__ = ["cell", "continued", "duration", "number", "say", "size", "write_file"]
+__all__ = ["cell", "continued", "counted", "duration", "number", "say", "size", "write_file"]
 
 
 def number(value: float) -> str:
@@ -34,6 +34,11 @@ def size(count: int) -> str:
     if count >= 2**30:
         return f"{count / 2**30:.2f} GiB"
     return f"{count / 2**20:.1f} MiB" if count >= 2**20 // 20 else f"{count / 2**10:.1f} KiB"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return ``1 epoch`` or ``1,200 epochs``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def cell(text: str) -> str:

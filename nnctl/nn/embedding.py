@@ -235,6 +235,11 @@ def add_rows(into: Float, tokens: Array, rows: Float, ctx: Context) -> None:
 
 
 def _settled(size: int | str, word: str) -> int:
-    if isinstance(size, str):
-        raise ShapeError(f"'{word}' has no number yet: it comes from the data.")
-    return size
+    if not isinstance(size, str):
+        return size
+    if word == "vocabulary":
+        raise ShapeError(
+            "reads tokens, and the inputs are none: 'vocabulary' has no number. For numbers write a dense layer in its "
+            "place ('inputs: numbers' in a transformer_encoder); for tokens of your own give 'size'."
+        )
+    raise ShapeError(f"'{word}' has no number yet: it comes from the data.")

@@ -108,7 +108,7 @@ def read(path: str, name: str | None = None) -> Entry:
             record = json_of(raw)
         except ValueError:
             return Entry(path, name, "broken", "broken", {}, f"{file} is not JSON")
-        wrong = _wrong(record)
+        wrong = _wrong(record) or _missing(record, kind, path)
         if wrong:
             status = "newer" if isinstance(record, dict) and is_newer(record) else "broken"
             return Entry(path, name, "broken", status, {}, f"{file} {wrong}")
@@ -240,6 +240,15 @@ def _wrong(record: Any) -> str:
     for key in ("environment", "summary", "spec"):
         if not isinstance(record.get(key, {}), dict):
             return f"is damaged: {key} is not what nnctl wrote"
+    return ""
+
+
+def _missing(record: Mapping[str, Any], kind: str, path: str) -> str:
+    """Return what a run or check that is done must have and has not; an older run has its spec in resolved.yaml."""
+    if record["status"] == "done" and not record.get("summary" if kind == "run" else "verdict"):
+        return "says that it is done, and holds no result"
+    if kind == "run" and not record.get("spec") and not os.path.exists(f"{path}/resolved.yaml"):  # noqa: PTH110 - as above
+        return "has no spec, and there is no resolved.yaml beside it"
     return ""
 
 

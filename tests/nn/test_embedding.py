@@ -101,7 +101,7 @@ def test_looking_up_multiplies_nothing() -> None:
 
 def test_the_size_may_come_from_the_data() -> None:
     layer = Layer.parse({"repeat": {"layers": [{"embedding": 3}], "times": 1}})
-    with pytest.raises(ShapeError, match="'vocabulary' has no number yet"):
+    with pytest.raises(ShapeError, match="'vocabulary' has no number"):
         layer.out_shape((4,))
     settled = layer.with_vocabulary(7)
     assert settled.out_shape((4,)) == (4, 3)
