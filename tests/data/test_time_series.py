@@ -357,3 +357,27 @@ def test_windows_are_priced_before_they_are_cut(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 100_000)
     with pytest.raises(DataError, match=r"windows of 50 x 2 numbers: 0.0 GB are needed"):
         prepared(path, MinMax(), lookback=50)
+
+
+def test_a_series_in_parquet_is_the_series_of_the_text(tmp_path):
+    import polars as pl
+
+    columns = made(60)
+    frame = pl.DataFrame(columns).with_columns(pl.col("when").str.to_datetime("%Y-%m-%d %H:%M"))
+    frame.write_parquet(tmp_path / "series.parquet")
+    stored, text = table_of(tmp_path / "series.parquet"), table_of(written(tmp_path, columns))
+    np.testing.assert_array_equal(stored.x, text.x)
+    np.testing.assert_array_equal(series_of(stored).at, series_of(text).at)
+    assert series_of(stored).grid == series_of(text).grid
+
+
+def test_a_generated_load_follows_its_weather_and_its_seasons():
+    still = {"noise": 0.0, "trend": 0.0, "samples": 2000, "targets": ["load", "weather"]}
+    table = Source.parse({"seasonal": {**still, "lead": 5, "effect": 2.0}}).load(Path(), 0)
+    t = np.arange(2000)
+    load, weather = series_of(table).values.T
+    deviation = weather - np.sin(2 * np.pi * t / 24)
+    seasons = 10 + 2 * np.sin(2 * np.pi * t / 24) + np.sin(2 * np.pi * t / 168)
+    np.testing.assert_allclose((load - seasons)[5:], 2 * deviation[:-5])
+    assert deviation.std() == pytest.approx(1, abs=0.2)
+    assert not np.array_equal(table.x, Source.parse({"seasonal": {**still, "lead": 5}}).load(Path(), 1).x)

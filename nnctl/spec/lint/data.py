@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from nnctl.core.finding import Finding, Rule
 from nnctl.data.scaling import MinMax, NoScaling, Pixels
-from nnctl.data.sources import Source, bundled, card, delimited, generated, openml, parquet
+from nnctl.data.sources import Source, bundled, card, delimited, generated, openml, parquet, time_series
 from nnctl.data.sources.labelled_texts import LabelledTexts
 from nnctl.data.sources.text import Corpus
+from nnctl.data.sources.windowed import Windowed
 from nnctl.spec.lint.reading import Reading
 
 __all__ = ["findings"]
@@ -105,7 +106,14 @@ RAW: tuple[type[Source], ...] = (
     generated.SwissRoll,
 )
 """Sets whose columns are in units of their own."""
-ANY_UNITS: tuple[type[Source], ...] = (delimited.Csv, delimited.Tsv, parquet.Parquet, openml.OpenML, card.FromCard)
+ANY_UNITS: tuple[type[Source], ...] = (
+    delimited.Csv,
+    delimited.Tsv,
+    parquet.Parquet,
+    openml.OpenML,
+    card.FromCard,
+    time_series.TimeSeries,
+)
 """Sources that may hold anything."""
 CLASS_SETS: tuple[type[Source], ...] = (
     generated.Moons,
@@ -176,7 +184,7 @@ def _split(reading: Reading) -> Iterator[Finding]:
             value=held_back,
             threshold=MUCH_HELD_BACK,
         )
-    if not split.shuffle and split.time is None:
+    if not split.shuffle and split.time is None and not isinstance(source, Windowed):
         yield ORDERED.warn("data.split.shuffle is false.", where=reading.where("data", "split", "shuffle"))
 
 
