@@ -212,6 +212,7 @@ class Predictor:
 
     # ------------------------------------------------------------------ predictions
 
+    @np.errstate(over="ignore", invalid="ignore")  # a note tells of what is not finite, once
     def _prediction(
         self,
         x: Array,
@@ -225,8 +226,7 @@ class Predictor:
         mask = None if lengths is None else present(lengths, x.shape[1])
         if len(self.network.layout.out_shape) > 1:
             return self._of_positions(x, mask, rows, notes, y, examples)
-        with np.errstate(over="ignore", invalid="ignore"):  # a note tells of it, once
-            z = self.network.predict(x, mask)
+        z = self.network.predict(x, mask)
         notes = (*notes, *_wild(np.asarray(np.isfinite(z).all(axis=1))))
         truth = None if y is None else self.preprocessing.decode_target(y)
         score = None if examples is None else self.judge.outputs(z, examples)
@@ -257,8 +257,7 @@ class Predictor:
         said, figures, finite = [], [], []
         for start in range(0, len(x), size):
             block = slice(start, start + size)
-            with np.errstate(over="ignore", invalid="ignore"):  # as in `_prediction`
-                z = self.network.predict(x[block], None if mask is None else mask[block])[there[block]]
+            z = self.network.predict(x[block], None if mask is None else mask[block])[there[block]]
             finite.append(np.isfinite(z).all(axis=1))
             values = self.judge.predictions(z)
             if self.preprocessing.classes is None:
@@ -317,10 +316,8 @@ def _wild(finite: Array) -> tuple[str, ...]:
     if not count:
         return ()
     first = int(np.argmin(finite)) + 1
-    return (
-        f"what the network says is not finite for {count:,} of {len(finite):,} predictions, first for number "
-        f"{first:,}; these mean nothing.",
-    )
+    those = f"{count:,} of {len(finite):,} predictions, first for number {first:,}"
+    return (f"what the network says is not finite for {those}; these mean nothing.",)
 
 
 PARTS: tuple[PartName, ...] = get_args(PartName)

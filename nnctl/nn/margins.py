@@ -85,6 +85,8 @@ class Margin(Classification):
             np.negative(t, out=out)
             out[rows, best] = t.sum(axis=1) - of_best - counts
             out[rows, second] += counts
+        # Of a score that is no number the comparisons say that it costs nothing; 0 times it is no number either.
+        out += (z @ np.zeros(z.shape[1], z.dtype))[:, None]
         scale(out, w, total)
 
     def predict(self, z: Float) -> Float:

@@ -174,9 +174,9 @@ def first_not_finite(learner: Learner, batch: Batch) -> str:
     found: list[str] = []
 
     def watch(bound: Bound, direction: str, values: Float | None) -> None:
-        if found or bound.ctx.parts or values is None:
+        if found or bound.ctx.parts:
             return
-        if not np.isfinite(values).all():
+        if values is not None and not np.isfinite(values).all():
             what = "output" if direction == "forward" else "gradient of the input"
             found.append(f"the {what} of layer {bound.ctx.path}")
         elif direction == "backward" and not all(np.isfinite(g).all() for g in vars(bound.g).values()):
