@@ -19,7 +19,7 @@ __all__ = ["Card", "CardFile", "card_names", "data_folder", "read_card"]
 class CardFile(Schema):
     """One file of a data set."""
 
-    name: Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+    name: Annotated[str, Field(pattern=r"^\w[\w.-]{0,199}$")]
     """What it is called in the data set's folder."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """SHA-256, in hexadecimal."""
