@@ -177,6 +177,20 @@ def test_times_on_no_grid_are_rows_that_follow_one_another_and_it_is_said(tmp_pa
     assert "no regular grid" in table.notes[0]
 
 
+def test_what_comes_after_the_end_of_a_run_is_not_known_and_never_taken_from_the_next(tmp_path):
+    one, other = made(12), made(12)
+    both = {name: [*one[name], *other[name]] for name in one} | {"place": ["x"] * 12 + ["y"] * 12}
+    series = series_of(table_of(written(tmp_path, both), series="place", lookback=4, horizon=[1, 3]))
+    origins = series.all_origins()
+    targets = dict(zip(origins.tolist(), series.targets_of(series.values, origins), strict=True))
+    np.testing.assert_array_equal(targets[10], [one["a"][11], np.nan, np.nan])
+    np.testing.assert_array_equal(targets[11], [np.nan] * 3)
+    np.testing.assert_array_equal(targets[15], other["a"][4:7])
+    places = series.places(np.array([11]))
+    assert places["series"] == ["x"] * 3
+    assert places["time"] == ["2024-01-01 12:00", "2024-01-01 13:00", "2024-01-01 14:00"]
+
+
 # ---------------------------------------------------------------------- parts
 
 
