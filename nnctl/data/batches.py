@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from nnctl.core.arrays import Array, Float
 from nnctl.core.random import stream
-from nnctl.data.augment.augmenter import Augmenter
 from nnctl.data.image_files import ScaledImages
+
+if TYPE_CHECKING:
+    from nnctl.data.augment.augmenter import Augmenter
 
 __all__ = ["Batch", "Batches", "is_positionwise", "present"]
 

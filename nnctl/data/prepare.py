@@ -6,16 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from nnctl.core.arrays import Array
 from nnctl.core.errors import DataError
-from nnctl.data.augment.audio import OfSound
 from nnctl.data.augment.augmentation import Augmentation
-from nnctl.data.augment.text import TextAugmentation, TrainingTexts
 from nnctl.data.columns import ColumnEncoder
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.dates import in_time
@@ -29,6 +27,9 @@ from nnctl.data.splits import SplitPlan, split_rows
 from nnctl.data.table import PartName, Table, counted, shown_rows
 from nnctl.data.targets import Task, class_indices, class_names, regression_values
 from nnctl.data.tokens import TextEncoder, Texts, Vocabulary, Wording
+
+if TYPE_CHECKING:
+    from nnctl.data.augment.text import TrainingTexts
 
 __all__ = ["prepare"]
 
@@ -130,7 +131,7 @@ def prepare(
         return Split(inputs, targets, weight, chosen, lengths)
 
     parts = {name: part(chosen) for name, chosen in rows.items()}
-    recordings = table.recordings if any(isinstance(step, OfSound) for step in augment) else None
+    recordings = table.recordings if any(step.changes_sound for step in augment) else None
     validation, test = parts.get("validation"), parts.get("test")
     return Prepared(parts["train"], validation, test, preprocessing, notes, texts=texts, recordings=recordings)
 
@@ -209,8 +210,12 @@ def _tokenized(table: Table, rows: Mapping[PartName, Array], rewritten: Training
 
 def _rewritten(table: Table, train: Array, augment: Sequence[Augmentation], base: Path) -> TrainingTexts | None:
     """Return the texts of the training part with what rewrites them, or None where nothing does."""
+    if not augment or not isinstance(table.text, Wording):
+        return None
+    from nnctl.data.augment.text import TextAugmentation, TrainingTexts  # noqa: PLC0415 - only needed here
+
     steps = [step for step in augment if isinstance(step, TextAugmentation)]
-    if not steps or not isinstance(table.text, Wording):
+    if not steps:
         return None
     texts = tuple(table.x[train])
     return TrainingTexts(texts, tuple(step.rewriter(texts, base) for step in steps))

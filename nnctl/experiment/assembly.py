@@ -11,12 +11,11 @@ import numpy as np
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.errors import DataError, SpecError
 from nnctl.core.machine import available_memory, cores
-from nnctl.data.augment.smote import enlarged
 from nnctl.data.batches import Batches, is_positionwise
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.prepare import prepare
 from nnctl.data.preprocessing import Preprocessing
-from nnctl.experiment.augmenting import augmenter_of, refuse_unsuited
+from nnctl.experiment.augmenting import augmenter_of, enlarged, refuse_unsuited
 from nnctl.experiment.measuring import metrics_of
 from nnctl.nn.layer import ShapeError
 from nnctl.nn.layout import Layout
@@ -104,7 +103,7 @@ class Experiment:
         self.spec = loaded.spec
         found = data or self._prepared()
         refuse_unsuited(loaded, found)
-        self.data: Prepared = data or enlarged(found, self.spec.data.augment, self.spec.seed)
+        self.data: Prepared = data or enlarged(found, self.spec)
         self.loss = self._loss()
         self.outputs = self._outputs()
         self.layout = self._layout()

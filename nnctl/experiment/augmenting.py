@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from nnctl.data.augment.audio import OfSound
-from nnctl.data.augment.audio_augmenter import AudioAugmenter
-from nnctl.data.augment.augmentation import Augmentation, Inputs, Mixing
-from nnctl.data.augment.augmenter import Augmenter, TextAugmenter
-from nnctl.data.augment.smote import Smote
-from nnctl.data.batches import is_positionwise
+from nnctl.data.augment import Augmentation, Inputs
 from nnctl.data.dataset import Prepared
 from nnctl.spec.load import LoadedSpec
 from nnctl.spec.model import Spec
 from nnctl.train.evaluate import Examples
 
-__all__ = ["augmenter_of", "changes_rows", "refuse_unsuited"]
+if TYPE_CHECKING:
+    from nnctl.data.augment.augmenter import Augmenter
+
+__all__ = ["augmenter_of", "changes_rows", "enlarged", "refuse_unsuited"]
 
 
 def refuse_unsuited(loaded: LoadedSpec, data: Prepared) -> None:
@@ -28,7 +27,7 @@ def refuse_unsuited(loaded: LoadedSpec, data: Prepared) -> None:
     """
     inputs = Inputs.of(data)
     for place, step in enumerate(loaded.spec.data.augment):
-        said = step.refusal(inputs) or _unmixable(step, data) or _unenlargeable(step, data)
+        said = step.refusal(inputs) or step.misfit(data)
         if step.comes_first and place > 0:
             said = "is done once, on the rows as they are, so that it must be the first of the list."
         said = said or _too_late(loaded.spec.data.augment[: place + 1])
@@ -38,22 +37,32 @@ def refuse_unsuited(loaded: LoadedSpec, data: Prepared) -> None:
 
 def _too_late(steps: Sequence[Augmentation]) -> str | None:
     """Return why the last of the steps cannot stand where it does, or None."""
-    others = [step.name for step in steps if not isinstance(step, OfSound)]
-    if isinstance(steps[-1], OfSound) and others:
+    others = [step.name for step in steps if not step.changes_sound]
+    if steps[-1].changes_sound and others:
         return f"changes the sound, of which {others[0]} changes what the network hears. Put it before {others[0]}."
     return None
 
 
+def enlarged(data: Prepared, spec: Spec) -> Prepared:
+    """Return the data with the training rows that are made once, before the training."""
+    for step in spec.data.augment:
+        data = step.enlarged(data, spec.seed)
+    return data
+
+
 def changes_rows(spec: Spec) -> bool:
     """Return whether rows are changed on their way to the network, and not only made before."""
-    return any(not isinstance(step, Smote) for step in spec.data.augment)
+    return not all(step.comes_first for step in spec.data.augment)
 
 
 def augmenter_of(spec: Spec, data: Prepared, train: Examples) -> Augmenter | None:
     """Return what changes the training rows on their way to the network, or None where nothing does."""
     if not changes_rows(spec):
         return None
-    steps = [step for step in spec.data.augment if not isinstance(step, Smote)]
+    from nnctl.data.augment.audio_augmenter import AudioAugmenter  # noqa: PLC0415 - plain runs do without
+    from nnctl.data.augment.augmenter import Augmenter, TextAugmenter  # noqa: PLC0415
+
+    steps = [step for step in spec.data.augment if not step.comes_first]
     given = (steps, Inputs.of(data), train.x, train.t, train.w, data.train.rows)
     if data.recordings is not None:
         return AudioAugmenter(data.recordings, *given, seed=spec.seed)
@@ -61,15 +70,3 @@ def augmenter_of(spec: Spec, data: Prepared, train: Examples) -> Augmenter | Non
     if data.texts is None or encoder is None:
         return Augmenter(*given, seed=spec.seed)
     return TextAugmenter(data.texts, encoder, *given, seed=spec.seed)
-
-
-def _unenlargeable(step: Augmentation, data: Prepared) -> str | None:
-    """Return why no rows can be made for rare classes, where the step would do so, or None."""
-    return step.misfit(data.of_source) if isinstance(step, Smote) else None
-
-
-def _unmixable(step: Augmentation, data: Prepared) -> str | None:
-    """Return why targets cannot be mixed, where the step would do so, or None."""
-    if isinstance(step, Mixing) and is_positionwise(data.train.y):
-        return "mixes the targets of two rows, and here every position of a sequence has its own."
-    return None

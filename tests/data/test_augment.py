@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import ndimage, stats
 
-from nnctl.data.augment import Augmentation, Augmenter, Inputs
+from nnctl.data.augment import Augmentation, Inputs
 from nnctl.data.augment.augmentation import Chance, Mixing, Pairs, beta
+from nnctl.data.augment.augmenter import Augmenter
 from nnctl.data.augment.image import (
     ColorJitter,
     CutMix,

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from nnctl.core.component import problems_of
 from nnctl.data.audio import AudioEncoder, LogMel, Recordings, Waveform
-from nnctl.data.augment import AudioAugmenter, Augmentation, Inputs
+from nnctl.data.augment import Augmentation, Inputs
 from nnctl.data.augment.audio import FrequencyMask, PitchShift, TimeMask, TimeStretch, WhiteNoise
+from nnctl.data.augment.audio_augmenter import AudioAugmenter
 from nnctl.data.augment.augmentation import Chance
 from nnctl.data.augment.tabular import Mixup
 from nnctl.data.batches import Batches

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnctl.core.errors import DataError
-from nnctl.data.augment import Augmentation, Inputs, TextAugmenter
+from nnctl.data.augment import Augmentation, Inputs
 from nnctl.data.augment.augmentation import Chance
+from nnctl.data.augment.augmenter import TextAugmenter
 from nnctl.data.augment.text import WORD
 from nnctl.data.batches import Batches
 from nnctl.data.dataset import Prepared

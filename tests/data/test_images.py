@@ -12,7 +12,8 @@ from PIL import Image
 
 from nnctl.core.errors import DataError
 from nnctl.data import image_files
-from nnctl.data.augment import Augmenter, Inputs
+from nnctl.data.augment import Inputs
+from nnctl.data.augment.augmenter import Augmenter
 from nnctl.data.augment.image import RandomCrop
 from nnctl.data.batches import Batches
 from nnctl.data.prepare import prepare

@@ -1,30 +1,23 @@
 """Training rows changed on their way to the network.
 
-Importing the package registers the augmentations but for those that look things up elsewhere, which come when one is
-asked for that is not known yet, or all are.
+The augmentations are registered when a spec names one that is not known yet, or all are asked for.
 """
 
-from nnctl.data.augment import audio, image, smote, tabular, text
-from nnctl.data.augment.audio_augmenter import AudioAugmenter
 from nnctl.data.augment.augmentation import Augmentation, Inputs
-from nnctl.data.augment.augmenter import Augmenter, TextAugmenter
 
-__all__ = [
-    "AudioAugmenter",
-    "Augmentation",
-    "Augmenter",
-    "Inputs",
-    "TextAugmenter",
-    "audio",
-    "image",
-    "smote",
-    "tabular",
-    "text",
-]
+__all__ = ["Augmentation", "Inputs"]
 
 
-def _register_the_rest() -> None:
-    from nnctl.data.augment import back_translation, synonyms  # noqa: F401, PLC0415
+def _register_them() -> None:
+    from nnctl.data.augment import (  # noqa: F401, PLC0415
+        audio,
+        back_translation,
+        image,
+        smote,
+        synonyms,
+        tabular,
+        text,
+    )
 
 
-Augmentation.later.append(_register_the_rest)
+Augmentation.later.append(_register_them)

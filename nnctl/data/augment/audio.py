@@ -22,6 +22,8 @@ __all__ = ["FrequencyMask", "OfSound", "PitchShift", "TimeMask", "TimeStretch", 
 class OfSound(Augmentation):
     """A change of the waveform, before the features are made of it."""
 
+    changes_sound = True
+
     probability: Probability = 1.0
     """Of a recording to be changed at all."""
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -21,11 +21,14 @@ from pydantic import Field
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import Component
 from nnctl.core.random import words
-from nnctl.data.audio import AudioEncoder
+from nnctl.data.batches import is_positionwise
 from nnctl.data.dataset import Prepared
 from nnctl.data.pictures import picture_shape
 from nnctl.data.scaling import Affine
 from nnctl.data.tokens import Texts
+
+if TYPE_CHECKING:
+    from nnctl.data.audio import AudioEncoder
 
 __all__ = ["Augmentation", "Chance", "Inputs", "Mixing", "Pairs", "Probability", "beta"]
 
@@ -196,6 +199,8 @@ class Augmentation(Component, family="augmentation"):
 
     comes_first: ClassVar[bool] = False
     """Whether it is done once, before the training, so that nothing can stand before it."""
+    changes_sound: ClassVar[bool] = False
+    """Whether it changes a recording, before the features are made of it."""
 
     def located(self, base: Path) -> Augmentation:  # noqa: ARG002 - those with files depend on it
         """Return the augmentation with its paths made absolute, so that it can be used from any directory."""
@@ -206,6 +211,14 @@ class Augmentation(Component, family="augmentation"):
         if inputs.is_token:
             return "changes numbers, and the inputs are tokens, which only stand for something."
         return None
+
+    def misfit(self, data: Prepared) -> str | None:  # noqa: ARG002 - those that look at the targets depend on it
+        """Return why rows with such targets cannot be changed in this way, or None."""
+        return None
+
+    def enlarged(self, data: Prepared, seed: int) -> Prepared:  # noqa: ARG002 - those that come first depend on it
+        """Return the data with the rows that it makes once, before the training."""
+        return data
 
     def apply(self, x: Float, chance: Chance, inputs: Inputs) -> Float:  # noqa: ARG002 - mixing needs other rows too
         """Return the rows x (B, ...) changed; x may be overwritten."""
@@ -241,6 +254,12 @@ class Mixing(Augmentation):
         if inputs.varies:
             return "mixes two rows place by place, and the rows here have different lengths."
         return super().refusal(inputs)
+
+    def misfit(self, data: Prepared) -> str | None:
+        """Refuse targets of every position."""
+        if is_positionwise(data.train.y):
+            return "mixes the targets of two rows, and here every position of a sequence has its own."
+        return super().misfit(data)
 
     @abstractmethod
     def pairs(self, chance: Chance, inputs: Inputs, total: int) -> Pairs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import Annotated, Any, ClassVar
@@ -19,7 +19,7 @@ from nnctl.data.columns import ColumnEncoder
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.table import counted
 
-__all__ = ["Smote", "enlarged"]
+__all__ = ["Smote"]
 
 
 class Smote(Augmentation, name="smote"):
@@ -65,7 +65,8 @@ class Smote(Augmentation, name="smote"):
         return None
 
     def misfit(self, data: Prepared) -> str | None:
-        """Return why no rows can be made for such targets, or None."""
+        """Refuse what has no rare classes that could be filled up."""
+        data = data.of_source
         y, names = data.train.y, data.classes
         if names is None or y.ndim != 1:
             return "fills up rare classes, and here every row has no class of its own."
@@ -129,12 +130,6 @@ class Smote(Augmentation, name="smote"):
         method = library.SMOTENC(categorical_features=list(places), **settings)
         coded, y = method.fit_resample(_coded(train.x, encoder), train.y)
         return _one_hot(coded, encoder), y
-
-
-def enlarged(data: Prepared, steps: Sequence[Augmentation], seed: int) -> Prepared:
-    """Return the data with the rows that the first of the augmentations makes, if it makes any."""
-    first = steps[0] if steps else None
-    return first.enlarged(data, seed) if isinstance(first, Smote) else data
 
 
 def _coded(x: Float, encoder: ColumnEncoder) -> Float:
