@@ -15,6 +15,7 @@ from nnctl.checks.short_run import ShortRun, score_of
 from nnctl.core.arrays import Array, Float
 from nnctl.core.finding import Finding, Report, Rule, Tell, silent
 from nnctl.data.dataset import Prepared, Split
+from nnctl.data.table import counted
 from nnctl.experiment.assembly import Experiment
 
 __all__ = ["against_linear_model", "without_inputs"]
@@ -141,10 +142,10 @@ def _zeroed(data: Prepared) -> Prepared:
 
 
 def _inputs_used(run: ShortRun, blind: ShortRun, metric: str) -> Finding:
-    steps = f"after {run.steps} steps"
+    steps = f"after {counted(run.steps, 'step')}"
     if not isfinite(run.loss):
         fix = "Lower the learning rate (nnctl lr-find), and look at the scaling of the inputs."
-        return IGNORED.fail(f"a training of {run.steps} steps diverges.", fix=fix)
+        return IGNORED.fail(f"a training of {counted(run.steps, 'step')} diverges.", fix=fix)
     if not isfinite(blind.loss):
         return IGNORED.passed(f"{steps} the loss is {run.loss:.3g}; without inputs it diverges.")
     if blind.loss == 0:  # the perceptron's loss is zero for scores of zero too

@@ -11,7 +11,7 @@ __all__ = ["in_causal_order"]
 
 CAUSES: tuple[tuple[str, ...], ...] = (
     # The rows themselves: whatever comes after is measured on them.
-    ("unusable-data", "non-finite-values", "regression-on-classes", "constant-target"),
+    ("unusable-data", "non-finite-values", "constant-inputs", "regression-on-classes", "constant-target"),
     ("label-conflicts", "overfit-floor", "target-leak", "shared-rows", "duplicate-rows"),
     ("hidden-missing-values", "missing-values", "identifier-columns"),
     ("split-in-file-order", "unshuffled-batches", "class-absent", "sorted-rows", "target-drift", "input-drift"),
@@ -36,14 +36,8 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     ("warmup-too-long", "schedule-dies-early", "plateau-mode", "stopping-mode", "few-updates", "patience-too-short"),
     ("overfit-lr-too-high", "overfit-lr-too-low", "lr-of-the-spec", "overfit-too-small"),
     # Symptoms: they say that something is wrong, and some of what stands above says what.
-    (
-        "learned-by-heart",
-        "loss-at-start",
-        "first-outputs",
-        "gradcheck-not-finite",
-        "overfit-not-finite",
-        "lr-diverges-at-once",
-    ),
+    ("learned-by-heart", "loss-at-start", "first-outputs", "gradcheck-not-finite"),
+    ("overfit-not-finite", "not-finite-loss", "lr-diverges-at-once"),
     ("overfit-saturated", "overfit-dead-units", "overfit-vanishing-gradient", "overfit-unchanged-layer"),
     ("dead-relu", "saturated-units", "exploding-gradient", "vanishing-gradient", "unchanged-weights", "update-ratio"),
     ("lr-flat-curve", "overfit-batch", "inputs-ignored", "linear-baseline", "naive-forecast"),

@@ -45,6 +45,7 @@ SYMPTOMS = frozenset(
         "dead-relu",
         "exploding-gradient",
         "gradient-on-kinks",
+        "lr-flat-curve",
         "lr-nothing-to-lower",
         "saturated-units",
         "update-ratio",

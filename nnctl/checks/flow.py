@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nnctl.core.finding import Finding, Report, Tell, silent
+from nnctl.data.table import counted
 from nnctl.experiment.assembly import Experiment
 from nnctl.train.flow import Probe, Sample
 from nnctl.train.health import (
@@ -67,10 +68,10 @@ def gradient_flow(experiment: Experiment, steps: int = 100, tell: Tell = silent)
         learner.team.close()
     found += health.findings
     if not found:
-        return Report("gradient-flow", f"healthy for {steps} steps", tuple(_passed(health)), health.figures)
+        return Report("gradient-flow", f"healthy for {counted(steps, 'step')}", tuple(_passed(health)), health.figures)
     found.sort(key=lambda finding: finding.verdict)  # "fail" comes before "warn"
     rules = ", ".join(dict.fromkeys(finding.rule for finding in found))
-    return Report("gradient-flow", f"{rules} in the first {steps} steps", tuple(found), health.figures)
+    return Report("gradient-flow", f"{rules} in the first {counted(steps, 'step')}", tuple(found), health.figures)
 
 
 def _not_finite(error: NotFinite, where: str) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
@@ -13,6 +14,8 @@ from nnctl.checks.lr_rules import CLASSICAL, Curve, median_curve, most_of_the_dr
 from nnctl.checks.lr_trials import Start, Trial, choose, climb, starts, sweep
 from nnctl.core.errors import UsageError
 from nnctl.core.finding import Report, Tell, silent
+from nnctl.data.batches import is_positionwise
+from nnctl.data.table import counted
 from nnctl.experiment.assembly import Experiment
 from nnctl.optim.clock import Clock
 
@@ -28,6 +31,16 @@ ROOM = 2.0
 """A suggestion is at least this factor below every learning rate that diverged."""
 SHORT_RUN = 2
 """Steps of a short run, in steps of a sweep."""
+STEPS, SWEEPS = 100, 3
+WORK = 4e11
+"""Floating point operations that are spent where nobody says how many steps and sweeps there are to be; a fixed sum and
+no time, so that every machine finds the same."""
+LADDER = 9
+"""Learning rates that short runs are usually made with."""
+FEWEST_RUN = 20
+"""Steps of a short run, at the least."""
+FEW_ANSWERS = 512
+"""Answers in a batch, of rows or of positions, that are enough for a gradient where steps have to be saved."""
 
 
 def lr_find(
@@ -35,8 +48,8 @@ def lr_find(
     *,
     lowest: float = 1e-7,
     highest: float = 10.0,
-    steps: int = 100,
-    sweeps: int = 3,
+    steps: int | None = None,
+    sweeps: int | None = None,
     tell: Tell = silent,
 ) -> Report:
     """Find a learning rate for an experiment.
@@ -53,16 +66,18 @@ def lr_find(
         Is left as it was: all training is of fresh learners.
     lowest, highest : float
         The learning rates to try, 0 < lowest < highest, within 1e-30 to 1e30.
-    steps, sweeps : int
-        Steps of each sweep, and how many there are, each with a seed of its own.
+    steps, sweeps : int, optional
+        Steps of each sweep, and how many there are, each with a seed of its own. Left out, 100 and 3; where that would
+        take more than 4e11 floating point operations, one sweep, shorter short runs, and batches of fewer rows.
     tell : callable
         Is told how far it has come.
 
     Returns
     -------
     Report
-        Its figures: ``lr``, ``optimizer``, ``schedule`` and ``warms_up`` of the spec; ``rates`` of the test and the
-        losses of its ``sweeps``; their ``curve`` (``lr``, ``loss``, ``start``, ``noise``); what the classical
+        Its figures: ``lr``, ``optimizer``, ``schedule`` and ``warms_up`` of the spec; ``pace``, in words, where steps
+        were saved; ``rates`` of the test and the losses of its ``sweeps``; their ``curve`` (``lr``, ``loss``,
+        ``start``, ``noise``); what the classical
         ``rules`` say; ``range_test``, the guess; the ``trials`` (``lr``, ``loss``, ``losses``, ``share`` of the
         suggestion's drop, ``diverged``, ``unsteady``) of ``run_steps`` each; ``suggestion``, ``interval``, the range
         that is ``good``, and the lowest rate that ``diverges``. What was not found is None.
@@ -80,15 +95,20 @@ def lr_find(
     if not (0 < lowest < highest and BOUNDS[0] <= lowest and highest <= BOUNDS[1]):
         limits = f"0 < --min < --max, within {BOUNDS[0]:g} to {BOUNDS[1]:g}"
         raise UsageError(f"the learning rates must be {limits}. Got {lowest:g} and {highest:g}.")
-    rates = np.geomspace(lowest, highest, steps)
-    from_here = starts(experiment, sweeps)
+    pace = _pace(experiment, steps, sweeps)
+    rates = np.geomspace(lowest, highest, pace.steps)
+    if pace.rows < experiment.batch_rows:
+        training = experiment.spec.training.model_copy(update={"batch_size": pace.rows, "accumulate": 1})
+        experiment = experiment.variant(training=training)
+    from_here = starts(experiment, pace.sweeps)
     swept: list[list[float]] = []
     for i, start in enumerate(from_here):
-        tell(0.3 * i / sweeps, f"sweep {i + 1} of {sweeps}")
+        tell(0.3 * i / pace.sweeps, f"sweep {i + 1} of {pace.sweeps}")
         swept.append(sweep(start, rates))
     curve = median_curve(rates, swept)
     figures = {
         **_of_the_spec(experiment, from_here[0]),
+        "pace": pace.words,
         "rates": rates.tolist(),
         "sweeps": swept,
         "curve": curve and curve.plain(),
@@ -97,8 +117,38 @@ def lr_find(
         "trials": [],
     }
     if curve is not None and refusal(figures) is None:
-        figures |= _confirm(experiment, from_here, curve, highest, SHORT_RUN * steps, tell)
+        figures |= _confirm(experiment, from_here, curve, highest, pace.run_steps, tell)
     return Report("lr-find", _headline(figures), findings(figures), figures)
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """How many sweeps there are, the steps of each and of a short run, and the rows of a batch; in words, if few."""
+
+    sweeps: int
+    steps: int
+    run_steps: int
+    rows: int
+    words: str = ""
+
+
+def _pace(experiment: Experiment, steps: int | None, sweeps: int | None) -> _Pace:
+    rows = experiment.batch_rows
+    usual = _Pace(sweeps or SWEEPS, steps or STEPS, SHORT_RUN * (steps or STEPS), rows)
+    operations = 3 * experiment.layout.flop(1)
+    affordable = WORK / max(1, operations)
+    if steps or sweeps or usual.sweeps * (usual.steps + LADDER * usual.run_steps) * rows <= affordable:
+        return usual
+    y = experiment.data.train.y
+    rows = min(rows, max(1, FEW_ANSWERS // (y.shape[1] if is_positionwise(y) else 1)))
+    left = max(int(affordable / rows) - STEPS, 0)
+    run_steps = min(max(left // LADDER, FEWEST_RUN), usual.run_steps)
+    words = (
+        f" A row takes {operations:.1e} floating point operations, so there was one sweep and not {SWEEPS}, and short "
+        f"runs of {run_steps} steps and not {usual.run_steps}, with batches of {counted(rows, 'row')}: a rough answer. "
+        f"--steps or --sweeps ask for more."
+    )
+    return _Pace(1, STEPS, run_steps, rows, words)
 
 
 def _of_the_spec(experiment: Experiment, start: Start) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnctl.core.finding import Finding, Rule
+from nnctl.data.table import counted
 
 __all__ = ["ABOVE_NOISE", "GOOD", "findings", "judge_rate", "refusal"]
 
@@ -29,9 +30,10 @@ FLAT = Rule(
     "learn at all begins to. Where the loss stays as it was, the gradient is next to nothing or leads nowhere: units "
     "are dead or saturated, the layers are too many for their init, the targets have nothing to do with the inputs, or "
     "the range ends before learning begins.",
-    f"fails where the smoothed loss, or that of the short runs, falls by no more than {ABOVE_NOISE:g} standard errors "
-    f"of the curve",
-    "Run nnctl overfit-batch, which names the likeliest cause. If that passes, raise --max or --steps.",
+    "fails where the smoothed loss, or that of the short runs, falls by no more than one standard error of the curve; "
+    f"warns up to {ABOVE_NOISE:g}, where a few rows of very large loss may hide what there is",
+    "Run nnctl overfit-batch, which names the likeliest cause. If that passes, raise --max or --steps; with targets "
+    "far out (nnctl data: outlying-targets) the loss huber shows more.",
     _SMITH,
 )
 AT_ONCE = Rule(
@@ -41,7 +43,8 @@ AT_ONCE = Rule(
     "in numbers that are not finite, inputs or targets are usually far too large (unscaled columns, years, prices), or "
     "the initial weights are.",
     f"fails where the sweeps end within {FEWEST} steps, or run away in their first half without having fallen",
-    "Scale the inputs (data.scaling) and the targets of a regression (data.target_scaling). If they are, lower --min.",
+    "Scale the inputs (data.scaling) and the targets of a regression (data.target_scaling). If they are, see whether "
+    "there is anything to learn (nnctl data: label-conflicts), and then lower --min.",
     _SMITH,
 )
 ZERO = Rule(
@@ -160,7 +163,7 @@ def refusal(figures: Mapping[str, Any]) -> Finding | None:
     if all(losses[:1] == [0.0] for losses in figures["sweeps"]):
         return ZERO.warn("The loss is 0 before the first step, so there is nothing to bring down.", value=0.0)
     if points < FEWEST:
-        said = f"The loss ran away within {points + 1} steps, at a learning rate of {rates[points]:.1e}."
+        said = f"The loss ran away within {counted(points + 1, 'step')}, at a learning rate of {rates[points]:.1e}."
         return AT_ONCE.fail(said, value=points, threshold=FEWEST)
     drop, least = curve["start"] - min(curve["loss"]), ABOVE_NOISE * curve["noise"]
     if drop > least:
@@ -170,14 +173,18 @@ def refusal(figures: Mapping[str, Any]) -> Finding | None:
         return AT_ONCE.fail(said, value=drop, threshold=least)
     then = f" From {rates[points]:.1e} on it rose." if points < len(rates) else ""
     said = f"Up to {rates[points - 1]:.2g} the loss fell by {max(drop, 0):.2g}, no more than chance would do.{then}"
-    return FLAT.fail(said, value=drop, threshold=least)
+    judged = FLAT.warn if drop > figures["curve"]["noise"] else FLAT.fail
+    return judged(said, value=drop, threshold=least)
 
 
 def _edge(figures: Mapping[str, Any]) -> tuple[Finding, ...]:
     lr, rates = figures["suggestion"], figures["rates"]
     said = f"The best learning rate, {lr:g}, is {'--min' if lr == rates[0] else '--max'}: a better one may lie beyond."
     if lr == rates[0]:
-        fix = "Scale the data (data.scaling, data.target_scaling): large numbers ask for tiny steps. Or lower --min."
+        fix = (
+            "Scale the data (data.scaling, data.target_scaling): large numbers ask for tiny steps. If they are, see "
+            "whether there is anything to learn (nnctl data: label-conflicts), and then lower --min."
+        )
         return (EDGE.warn(said, fix=fix, value=lr),)
     return (EDGE.warn(said, value=lr),) if lr == rates[-1] else ()
 
@@ -185,9 +192,12 @@ def _edge(figures: Mapping[str, Any]) -> tuple[Finding, ...]:
 def _suggestion(figures: Mapping[str, Any]) -> Finding:
     lr, (least, most), (low, high) = figures["suggestion"], figures["interval"], figures["good"]
     starts = len(figures["sweeps"])
-    runs = f"{len(figures['trials'])} learning rates were tried in short runs of {figures['run_steps']} steps"
+    runs = (
+        f"{counted(len(figures['trials']), 'learning rate')} were tried in short runs of "
+        f"{counted(figures['run_steps'], 'step')}"
+    )
     spread = f"each of {starts} starts alone would choose {least:g} to {most:g}" if starts > 1 else "from one start"
-    said = f"{runs}; {spread}. From {low:g} to {high:g} the loss falls at least {GOOD:.0%} as far."
+    said = f"{runs}; {spread}. From {low:g} to {high:g} the loss falls at least {GOOD:.0%} as far.{figures['pace']}"
     if most > FAR * least and not low <= least <= most <= high:
         return SUGGESTION.warn(said, value=lr, threshold=FAR)
     return SUGGESTION.passed(said, value=lr, threshold=FAR)

@@ -117,7 +117,8 @@ def _verdict(evidence: Evidence, blamed: tuple[Finding, ...]) -> Finding:
         return evidence.blame(OVERFIT, f"{worth} at all of {len(evidence.rungs)} learning rates.", **measured)
     if evidence.learned is None:
         fix = "Mend what is named above first." if blamed else f"None of the usual causes shows. {NEXT}"
-        tried = f"{len(evidence.rungs)} learning rates and up to {max(r.steps for r in evidence.rungs)} steps"
+        most = counted(max(rung.steps for rung in evidence.rungs), "step")
+        tried = f"{len(evidence.rungs)} learning rates and up to {most}"
         return evidence.blame(OVERFIT, f"{worth} at the best of {tried}, lr {best.lr:.3g}.", fix=fix, **measured)
     asked, room = evidence.goal.asked, ""
     if asked is not None and not evidence.by_heart:
@@ -136,7 +137,7 @@ def _worth(evidence: Evidence, score: Score) -> str:
     if score.right is not None:
         can, rows, word = evidence.goal.can_be_right, len(evidence.goal.frozen.rows), evidence.goal.frozen.word
         return f"{score.right} of {rows} {word}s right{f' ({can} can be)' if can < rows else ''}, {loss}"
-    return loss if isnan(score.r2) else f"R2 {score.r2:.4f}, {loss}"
+    return loss if isnan(score.r2) else f"R2 {score.r2:.4g}, {loss}"
 
 
 def _mixed(goal: Goal) -> list[Finding]:
@@ -164,7 +165,7 @@ def _gap(evidence: Evidence) -> list[Finding]:
         said = f"{training.right} rows right in training mode, {inference.right} in inference mode"
         is_gap, value, threshold = lost > 0.1, lost, 0.1
     else:
-        said = f"R2 {training.r2:.4f} in training mode, {inference.r2:.4f} in inference mode"
+        said = f"R2 {training.r2:.4g} in training mode, {inference.r2:.4g} in inference mode"
         is_gap, value, threshold = inference.r2 < 0.9, inference.r2, 0.9
     said += f" (loss {training.loss:.3g} and {inference.loss:.3g})."
     found = GAP.fail if is_gap else GAP.passed

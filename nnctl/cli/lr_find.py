@@ -25,8 +25,12 @@ def command(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it.")] = None,
     lowest: Annotated[float, typer.Option("--min", help="The smallest learning rate to try.")] = 1e-7,
     highest: Annotated[float, typer.Option("--max", help="The largest.")] = 10.0,
-    steps: Annotated[int, typer.Option(min=2, help="Minibatches from the one to the other.")] = 100,
-    sweeps: Annotated[int, typer.Option(min=1, max=99, help="How often, each from a start of its own.")] = 3,
+    steps: Annotated[
+        int | None, typer.Option(min=2, help="Minibatches from the one to the other; 100, fewer if they take long.")
+    ] = None,
+    sweeps: Annotated[
+        int | None, typer.Option(min=1, max=99, help="How often, each from a start of its own; 3, or one likewise.")
+    ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Write the suggestion into the spec.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where the check's directory goes.")] = Path("runs"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnctl.checks import lr_find as lr_find_module
 from nnctl.checks.baselines import against_linear_model, without_inputs
 from nnctl.checks.data import check_data
 from nnctl.checks.frozen import FrozenBatch
@@ -129,3 +130,23 @@ def test_equal_beginnings_with_different_ends_set_the_floor_of_a_language_model(
         expected -= len(follows) / 40 * (p * np.log(p)).sum()
     assert floor.loss == pytest.approx(expected)
     assert floor.loss > 0
+
+
+def test_windows_of_a_text_that_repeats_itself_are_no_rows_to_remove(tmp_path):
+    line = "all work and no play makes jack a dull boy. "
+    found = {f.rule: f for f in check_data(experiment(tmp_path, MODEL, line * 30)).findings}
+    assert found["duplicate-rows"].verdict == "pass"
+    assert "the text repeats itself" in found["duplicate-rows"].message
+    assert found["shared-rows"].verdict == "warn"  # all that judges was seen in training
+    assert "split.group" not in found["shared-rows"].fix
+
+
+def test_steps_that_take_long_are_saved_and_said_to_be(tmp_path, monkeypatch):
+    model = experiment(tmp_path, MODEL)
+    assert lr_find_module.lr_find(model, steps=20, sweeps=2).figures["pace"] == ""
+    monkeypatch.setattr(lr_find_module, "WORK", 1e8)
+    monkeypatch.setattr(lr_find_module, "FEW_ANSWERS", 2 * model.data.train.y.shape[1])
+    report = lr_find_module.lr_find(model)
+    assert len(report.figures["sweeps"]) == 1
+    assert "rough answer" in report.findings[-1].message
+    assert "batches of 2 rows" in report.findings[-1].message

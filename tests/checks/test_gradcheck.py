@@ -119,3 +119,10 @@ def test_a_component_that_cannot_be_made_without_an_example_is_warned_of(monkeyp
     assert report.verdict == "warn"
     assert report.first.rule == "component-without-example"
     assert report.first.where == "layer dense"
+
+
+def test_the_dark_margin_of_pictures_is_no_fault_of_the_pooling(spec_file):
+    layers = "[reshape: [8, 8, 1], max_pool: 2, flatten, dense: outputs]"
+    text = f"data: {{source: digits}}\narchitecture: {layers}\nloss: cross_entropy\n"
+    report = gradcheck_experiment(Experiment(load_spec(spec_file(text), ["data.scaling=pixels"])))
+    assert report.verdict == "pass", [finding.message for finding in report.findings]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nnctl.checks.lr_find import _read, lr_find
-from nnctl.checks.lr_findings import findings, judge_rate
+from nnctl.checks.lr_findings import findings, judge_rate, refusal
 from nnctl.checks.lr_rules import has_diverged
 from nnctl.checks.lr_trials import Trial, choose, climb, starts, sweep
 from nnctl.core.errors import Interrupted, UsageError
@@ -343,3 +343,13 @@ def test_the_report_is_plain_data(report):
 
     assert json.loads(json.dumps(report.plain()))["check"] == "lr-find"
     assert replace(report, headline="x").verdict == report.verdict
+
+
+def test_a_fall_that_a_few_large_losses_hide_is_a_warning_and_none_at_all_a_failure():
+    curve = {"lr": [1e-7 * 2**i for i in range(20)], "start": 20.0, "noise": 4.0}
+    figures = {"rates": curve["lr"], "sweeps": [[20.0] * 20]}
+    hidden = refusal(figures | {"curve": curve | {"loss": [20.0] * 19 + [10.0]}})
+    assert (hidden.rule, hidden.verdict) == ("lr-flat-curve", "warn")
+    none = refusal(figures | {"curve": curve | {"loss": [20.0] * 19 + [18.0]}})
+    assert (none.rule, none.verdict) == ("lr-flat-curve", "fail")
+    assert refusal(figures | {"curve": curve | {"loss": [20.0] * 19 + [5.0]}}) is None

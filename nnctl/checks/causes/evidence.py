@@ -13,6 +13,7 @@ from nnctl.checks.ladder import Rung
 from nnctl.checks.symptoms import Symptoms
 from nnctl.core.arrays import Array
 from nnctl.core.finding import Finding, Rule
+from nnctl.data.table import counted
 from nnctl.experiment.assembly import Experiment
 from nnctl.nn.activations import Activation, Linear
 from nnctl.nn.compose import Repeat, Sequential
@@ -68,7 +69,7 @@ class Evidence:
         frozen = self.goal.frozen
         if is_straight(frozen):
             return "the network is linear"
-        return f"the network has {frozen.experiment.layout.size} weights for {self.targets.size} numbers"
+        return f"the network has {counted(frozen.experiment.layout.size, 'weight')} for {self.targets.size} numbers"
 
     @property
     def best(self) -> Rung:

@@ -9,6 +9,7 @@ import numpy as np
 from nnctl.checks.causes.evidence import VANISHING, Evidence
 from nnctl.checks.symptoms import KernelSymptoms, UnitSymptoms
 from nnctl.core.finding import Finding, Rule
+from nnctl.data.table import counted
 from nnctl.nn.activations import Activation, Linear
 from nnctl.nn.attention import Attention
 from nnctl.nn.recurrent import Recurrent
@@ -140,7 +141,7 @@ def dying_units(evidence: Evidence) -> Iterator[Finding]:
     """Relu layers most of whose units fell silent while they were trained; those that a high rate killed are its."""
     own = evidence.own
     if evidence.learned is None and own.outcome == "short" and not _dead(evidence.start.activations):
-        yield from _silent(evidence, own.after.activations, f"after {own.steps} steps")
+        yield from _silent(evidence, own.after.activations, f"after {counted(own.steps, 'step')}")
 
 
 def _silent(evidence: Evidence, units: Sequence[UnitSymptoms], when: str) -> Iterator[Finding]:
@@ -149,7 +150,7 @@ def _silent(evidence: Evidence, units: Sequence[UnitSymptoms], when: str) -> Ite
         worst = max(layers, key=lambda unit: unit.dead)
         yield evidence.blame(
             DEAD_UNITS,
-            f"{worst.dead:.0%} of the {worst.units} units of {worst.path} are zero for all rows {when}"
+            f"{worst.dead:.0%} of the {counted(worst.units, 'unit')} of {worst.path} are zero for all rows {when}"
             f"{_and_more(layers)}.",
             where=worst.path,
             value=worst.dead,
@@ -221,8 +222,8 @@ def too_small(evidence: Evidence) -> Iterator[Finding]:
     elif hidden and bends and (min(hidden) < NARROW or layout.size < evidence.targets.size):
         yield evidence.blame(
             TOO_SMALL,
-            f"the narrowest hidden layer has {min(hidden)} units and the network {layout.size} weights, for "
-            f"{evidence.targets.size} numbers to learn.",
+            f"the narrowest hidden layer has {counted(min(hidden), 'unit')} and the network "
+            f"{counted(layout.size, 'weight')}, for {evidence.targets.size} numbers to learn.",
             where="architecture",
             value=min(hidden),
             threshold=NARROW,

@@ -83,7 +83,7 @@ def rate_too_high(evidence: Evidence) -> Iterator[Finding]:
     if own.outcome == "diverged":
         said = f"the numbers overflow at step {own.steps}"
     else:
-        said = f"the loss is {own.last:.4g} after {own.steps} steps, from {own.losses[0]:.4g}"
+        said = f"the loss is {own.last:.4g} after {counted(own.steps, 'step')}, from {own.losses[0]:.4g}"
     came = "the batch is learned" if learned is not None else f"the loss comes down to {better.last:.4g}"
     yield evidence.blame(
         RATE_TOO_HIGH,
@@ -102,7 +102,7 @@ def rate_too_low(evidence: Evidence) -> Iterator[Finding]:
         yield evidence.blame(
             RATE_TOO_LOW,
             f"with the spec's lr of {own.lr:.3g} the loss goes from {own.losses[0]:.4g} to {own.last:.4g} in "
-            f"{own.steps} steps; with {learned.lr:.3g} the batch is learned in {learned.steps}.",
+            f"{counted(own.steps, 'step')}; with {learned.lr:.3g} the batch is learned in {learned.steps}.",
             fix=f"Set optimizer.lr to {learned.lr:.3g}, or look for the best one: nnctl lr-find.",
             where="optimizer.lr",
             value=own.lr,
@@ -112,7 +112,7 @@ def rate_too_low(evidence: Evidence) -> Iterator[Finding]:
         yield evidence.blame(
             RATE_TOO_LOW,
             f"at the best rate, {best.lr:.3g}, the loss is still falling: {best.before_last:.4g} to {best.last:.4g} in "
-            f"the last tenth of {best.steps} steps.",
+            f"the last tenth of {counted(best.steps, 'step')}.",
             fix=f"Try more steps: nnctl overfit-batch --steps {5 * best.steps}. And look at the rate: nnctl lr-find."
             if best is own
             else f"Raise optimizer.lr from {own.lr:.3g} to {best.lr:.3g} or more; see nnctl lr-find.",
@@ -123,7 +123,7 @@ def rate_too_low(evidence: Evidence) -> Iterator[Finding]:
         yield evidence.blame(
             RATE_TOO_LOW,
             f"with the spec's lr of {own.lr:.3g} no weight changed by more than {max(own.moved.values()):.1e} of the "
-            f"largest in {own.steps} steps, though there is a gradient.",
+            f"largest in {counted(own.steps, 'step')}, though there is a gradient.",
             where="optimizer.lr",
             value=own.lr,
         )

@@ -109,7 +109,7 @@ def check_unusable(loaded: LoadedSpec, reason: DataError, tell: Tell = silent) -
         They cannot even be read.
     """
     tell(0.0, "reading the rows")
-    view, unusable = view_of_unusable(loaded), UNUSABLE.fail(str(reason), where="data")
+    view, unusable = view_of_unusable(loaded), UNUSABLE.fail(str(reason).removeprefix("data: "), where="data")
     if view.table.text is not None:  # texts have no columns to look at
         figures = {"rows": {"all": len(view.table)}, "target": view.table.target, "notes": [], "columns": []}
         return Report("data", _headline(view, [unusable]), (unusable,), figures)

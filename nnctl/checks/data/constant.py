@@ -22,9 +22,19 @@ CONSTANT = Rule(
     why="What never changes can tell nothing apart: its weights learn only what a bias learns already. It is harmless "
     "as such, as at the margin of scanned digits; in a table it is mostly a column that was filtered by, or one that "
     "was read wrong. If it changes in new rows, the network meets an input that it has never been trained on.",
-    threshold="Warns for a column of a table; for pictures where more than half of the pixels are constant. Fails "
-    "where no input ever changes.",
+    threshold="Warns for a column of a table; for pictures where more than half of the pixels are constant.",
     fix="Drop the column, `drop: [NAME]` in the source, or look at how it is read.",
+)
+
+
+CONSTANT_INPUTS = Rule(
+    "constant-inputs",
+    about="No input ever changes.",
+    why="Every row looks the same to the network, so it can say the same of all of them and no more: whatever else is "
+    "found, such as equal rows with different targets, follows from that. The file was read with the wrong separator "
+    "or header, a key is the wrong one, or a filter has left one kind of row.",
+    threshold="Fails where every input has one value in all training rows.",
+    fix="Look at how the source is read: its separator, its header, its key.",
 )
 
 
@@ -64,12 +74,8 @@ def constant_columns(view: View, found: dict[str, Any]) -> Iterator[Finding]:
     rows = len(view.parts["train"])
     what = "pixels" if view.image_shape else "values of a row" if view.is_grid else "columns"
     if count == width:
-        yield CONSTANT.fail(
-            f"no input ever changes, of {width} in {rows:,} rows.",
-            value=count,
-            threshold=0,
-            fix="Look at how the source is read: its separator, its header, its key.",
-        )
+        said = f"{'the only input never changes' if width == 1 else f'none of {width} inputs ever changes'} in "
+        yield CONSTANT_INPUTS.fail(f"{said}{counted(rows, 'row')}.", value=count, threshold=width)
     elif view.is_grid:
         said = f"{count} of {width} {what} have one value in all {rows:,} {'training ' if view.data else ''}rows"
         if "validation" in view.parts:

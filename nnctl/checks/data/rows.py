@@ -20,6 +20,7 @@ __all__ = ["equal_rows", "measure_rows", "row_keys"]
 
 FEW_COPIES = 0.01
 MANY_SHARED = 0.1
+MANY_WINDOWS = 0.5
 FEW_CONFLICTS = 0.05
 UNAVOIDABLE = 0.05
 
@@ -44,7 +45,7 @@ SHARED = Rule(
     threshold="Counts rows that equal a training row (for the test part: or a validation row) in every column and the "
     "target. Warns from 1 % of the part and 3 rows on; fails from 10 % on where rows with equal inputs have the same "
     "target too, as copies have, and at most 1 in 20 groups of equal inputs has different ones; passes where chance "
-    "explains it, as for duplicate-rows.",
+    "explains it, as for duplicate-rows. Of the windows of one text, which may repeat itself, warns beyond 50 %.",
     fix="Remove the copies, then split again; or keep what belongs together in one part with data.split.group.",
     source="Kapoor and Narayanan (2023), Leakage and the reproducibility crisis in machine-learning-based science",
 )
@@ -177,12 +178,30 @@ def _conflicts(view: View, keys: Array) -> dict[str, Any]:
 
 def equal_rows(view: View, found: dict[str, Any]) -> Iterator[Finding]:
     """Judge copies, shared rows and conflicting labels."""
+    if view.table.tokens is not None and view.y is None:
+        yield from _repeated_windows(found)
+        return
     chance = found["copies_by_chance"] / found["pool"]
     if view.y is not None:
         yield _judged_conflicts(view, found)
     yield _judged_copies(view, found, chance)
     for name, part in found["shared"].items():
         yield _judged_shared(name, part, chance, are_copies=found["conflicts"] <= FEW_CONFLICTS * found["groups"])
+
+
+def _repeated_windows(found: dict[str, Any]) -> Iterator[Finding]:
+    """Judge rows that are windows of one text, which may well repeat itself: no rows to be removed."""
+    share = found["copies"] / found["pool"]
+    said = (
+        f"{found['copies']:,} of {found['pool']:,} windows ({share:.2%}) equal an earlier one: the text repeats itself."
+    )
+    yield DUPLICATE.passed(said if found["copies"] else f"no two of {found['pool']:,} windows are equal.", value=share)
+    for name, part in found["shared"].items():
+        share = part["copies"] / part["rows"]
+        said = f"{part['copies']:,} of {part['rows']:,} windows ({share:.2%}) stand in the training part too."
+        where, fix = f"{name} part", "Look whether the text contains itself; cut it where something new begins."
+        more: dict[str, Any] = {"where": where, "value": share, "threshold": MANY_WINDOWS}
+        yield SHARED.warn(said, fix=fix, **more) if share > MANY_WINDOWS else SHARED.passed(said, **more)
 
 
 def _judged_copies(view: View, found: dict[str, Any], chance: float) -> Finding:
