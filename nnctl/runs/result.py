@@ -15,7 +15,7 @@ __all__ = ["LESS_IS_BETTER", "Mode", "Result", "mode_of", "result_of"]
 
 Mode = Literal["min", "max"]
 
-LESS_IS_BETTER = frozenset({"loss", "log_loss", "mse", "rmse", "mae", "mase"})
+LESS_IS_BETTER = frozenset({"loss", "log_loss", "perplexity", "mse", "rmse", "mae", "mase"})
 """The figures, without ``train_``, ``val_`` or ``test_``, of which less is better; of all others more is."""
 
 _LARGEST = float_info.max
