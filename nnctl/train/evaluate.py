@@ -105,7 +105,7 @@ class Judge:
 
     def network(self, network: Network, examples: Examples) -> dict[str, float]:
         """Return loss and metrics of the network in inference mode."""
-        if is_positionwise(examples.t) and self.loss.task == "classification":
+        if is_positionwise(examples.t):
             return self._in_blocks(network, examples)
         with np.errstate(over="ignore", invalid="ignore"):  # a diverging network is reported, not warned of
             return self.outputs(network.predict(examples.x, examples.mask), examples)

@@ -63,7 +63,7 @@ def test_figures_are_those_of_all_positions_together_and_not_means_over_blocks(a
     figures = session.summary["metrics"]["test"]
     assert figures["rmse"] == pytest.approx(np.sqrt(np.square(said - truth).mean(axis=0)).mean())
     assert figures["r2"] > 0.9
-    monkeypatch.setitem(vars(network.layout), "evaluation_rows", 4)
+    monkeypatch.setattr(type(network.layout), "evaluation_rows", 4)
     assert experiment.judge.network(network, experiment.examples(test))["r2"] == pytest.approx(figures["r2"])
 
 
