@@ -20,8 +20,8 @@ BEYOND_TRAINING = Rule(
     "beyond-training",
     about="Later targets lie beyond all that the training part holds.",
     why="A network learns what follows from what it has seen, and says little that is beyond it: its units level off "
-    "or go on in straight lines. A series that keeps rising leaves the range of its training part, and the forecasts stay "
-    "behind. Shuffling is no way out: the future is not there when the network is used.",
+    "or go on in straight lines. A series that keeps rising leaves the range of its training part, and the forecasts "
+    "stay behind. Shuffling is no way out: the future is not there when the network is used.",
     threshold=f"Warns where more than {BEYOND:.0%} of the targets of the validation or test part are smaller or larger "
     f"than every target of the training part.",
     fix="Take the trend out in the file, such as the change since the step or the season before, and foretell that; or "
