@@ -34,7 +34,7 @@ def command(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A csv, tsv, parquet, npz or idx file, images, texts; or train, validation, test: the run's own data.",
+            help="A csv, tsv, parquet, npz, idx or wav file, images, texts; or train, validation, test: the run's own.",
         ),
     ],
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write the CSV to this file.")] = None,

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy.io import wavfile
 
 from nnctl.core.component import problems_of
 from nnctl.data.audio import AudioEncoder, LogMel, Recordings, Waveform
@@ -18,6 +19,7 @@ from nnctl.data.augment.tabular import Mixup
 from nnctl.data.batches import Batches
 from nnctl.data.prepare import prepare
 from nnctl.data.scaling import NoScaling, Standard
+from nnctl.data.sources.audio import Audio
 from nnctl.data.sources.tones import Tones
 from nnctl.data.splits import SplitPlan
 
@@ -296,6 +298,16 @@ def test_rows_of_different_durations_keep_their_lengths_and_their_padding():
     for row, length in zip(found, lengths, strict=True):
         assert not row[length:].any()
         assert row[length - 1].any()
+
+
+def test_the_lengths_of_rows_are_known_by_their_places_in_the_source(tmp_path):
+    for k in range(24):
+        (tmp_path / "ab"[k % 2]).mkdir(exist_ok=True)
+        wavfile.write(tmp_path / "ab"[k % 2] / f"{k}.wav", RATE, tone(300, 400 + 100 * k))
+    data = prepare(Audio(path=str(tmp_path)), SplitPlan(validation=4, test=4), Standard(), task="classification")
+    assert data.train.lengths is not None
+    np.testing.assert_array_equal(Inputs.of(data).lengths_of(data.train.rows), data.train.lengths)
+    np.testing.assert_array_equal(Inputs.of(data).lengths_of(data.train.rows[[5, 2]]), data.train.lengths[[5, 2]])
 
 
 def test_every_step_on_sounds_draws_from_its_own_numbers():

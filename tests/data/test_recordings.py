@@ -12,6 +12,7 @@ from scipy.io import wavfile
 from nnctl.core.errors import DataError
 from nnctl.data import memory
 from nnctl.data.audio import LogMel, Waveform
+from nnctl.data.audio.resampling import resampled
 from nnctl.data.audio.wav import header_of, read_wav
 from nnctl.data.prepare import prepare
 from nnctl.data.scaling import Standard
@@ -129,6 +130,9 @@ def test_another_rate_is_refused_by_name_unless_a_rate_is_asked_for(folder):
     table = load(folder, rate=4000, features=Waveform())
     assert table.x.shape == (13, 400, 1)
     assert table.recordings.encoder.rate == 4000
+    for row, name, old in ((6, "other", 16_000), (0, "0", RATE)):
+        sound = read_wav(folder / "no" / f"{name}.wav")[:, 0]
+        np.testing.assert_array_equal(table.x[row, :, 0], resampled(sound, 4000, old))
     assert table.notes == (
         "12 recordings of 8,000 Hz resampled to 4,000 Hz",
         "1 recording of 16,000 Hz resampled to 4,000 Hz",
