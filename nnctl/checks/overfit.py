@@ -104,9 +104,9 @@ def _headline(evidence: Evidence) -> str:
     what = counted(len(frozen.rows), frozen.word)
     if learned is None:
         return f"The network does not learn {what} by heart: {_worth(evidence, evidence.best.training)}."
-    how = f"learns {what} by heart" if evidence.by_heart else f"fits {what} as well as a straight line can"
+    how = f"learns {what} by heart" if evidence.by_heart else f"fits {what} as well as a straight line can,"
     rate = "the spec's learning rate" if learned is evidence.own else f"lr {learned.lr:.3g}, not the spec's"
-    return f"The network {how}, in {counted(learned.steps, 'step')} with {rate}."
+    return f"The network {how} in {counted(learned.steps, 'step')} with {rate}."
 
 
 def _verdict(evidence: Evidence, blamed: tuple[Finding, ...]) -> Finding:

@@ -219,9 +219,15 @@ def _constant(loss: Loss, at: Positions, figures: dict[str, Any]) -> Finding:
         return START.warn(f"{said}: no single answer can cost that little.", fix=fix, value=ratio, threshold=1 - NEAR)
     if ratio <= 1 + NEAR:
         return START.passed(f"{said}.", value=ratio, threshold=1 + NEAR)
-    answer = f"that answer, {_around(at.z)}, is too far from the targets"
+    if at.z.any():
+        why, fix = f"that answer, {_around(at.z)}, is too far from the targets", "Leave bias_init out: zeros."
+    elif loss.task == "regression":
+        why, fix = "an answer of 0 is too far from the targets", CENTRE.fix
+    else:
+        why = "equal scores cannot cost that"
+        fix = "Look at the labels, and at how the loss reads and scales them: nnctl data, nnctl gradcheck."
     judged = START.fail if ratio > FAR else START.warn
-    return judged(f"{said}: {answer}.", value=ratio, threshold=1 + NEAR)
+    return judged(f"{said}: {why}.", fix=fix, value=ratio, threshold=1 + NEAR)
 
 
 def _least(loss: Loss, at: Positions, reference: float) -> float:

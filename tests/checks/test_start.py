@@ -108,6 +108,7 @@ def test_a_bias_that_puts_the_first_answer_a_tenth_off_is_told(start):
     finding = found(start(FRIEDMAN, BENT % 0.35), "loss-at-start")
     assert finding.verdict == "warn"
     assert finding.value == pytest.approx(1 + 0.35**2, rel=1e-4)
+    assert "bias_init" in finding.fix
     assert found(start(FRIEDMAN, BENT % 4), "loss-at-start").verdict == "fail"
 
 
@@ -115,7 +116,9 @@ def test_a_bias_that_puts_the_first_answer_a_tenth_off_is_told(start):
 def test_a_loss_that_is_scaled_wrongly_is_told_by_its_value_alone(start, monkeypatch, factor):
     value = CrossEntropy.value
     monkeypatch.setattr(CrossEntropy, "value", lambda *parts: factor * value(*parts))
-    assert found(start(IRIS), "loss-at-start").verdict == "warn"
+    finding = found(start(IRIS), "loss-at-start")
+    assert finding.verdict == "warn"
+    assert "labels" in finding.fix
 
 
 def test_a_bias_that_knows_how_frequent_the_classes_are_is_no_fault(start, tmp_path):
@@ -141,6 +144,7 @@ def test_targets_far_from_zero_are_told(start):
     finding = found(start(FRIEDMAN, "data.target_scaling=none"), "targets-off-centre")
     assert finding.verdict == "warn"
     assert finding.value > 2
+    assert "target_scaling" in found(start(FRIEDMAN, "data.target_scaling=none"), "loss-at-start").fix
 
 
 def test_one_target_that_outweighs_all_others_is_told(start, tmp_path):
