@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnctl.checks.data import check_data
 from nnctl.checks.data.view import view_of
 from nnctl.core.errors import DataError, SpecError
 from nnctl.experiment.assembly import Experiment
@@ -108,6 +109,16 @@ def test_the_checks_look_at_the_rows_of_the_source(path):
     view = view_of(experiment(path))
     assert {name: len(rows) for name, rows in view.parts.items()} == {"train": 80, "validation": 40, "test": 40}
     assert len(view.inputs["train"]) == 80
+
+
+def test_classes_that_are_filled_up_are_no_fault_of_the_data_any_more(path):
+    text = (path.parent / "rare.csv").read_text()
+    (path.parent / "rare.csv").write_text(text.replace("rarer", "rare") + 1000 * "0.5,1,red,common\n")
+    verdicts = {}
+    for augment in ("[]", "[smote]"):
+        report = check_data(experiment(path, f"data.augment={augment}"))
+        [verdicts[augment]] = [finding.verdict for finding in report.findings if finding.rule == "class-balance"]
+    assert verdicts == {"[]": "warn", "[smote]": "pass"}
 
 
 @pytest.mark.parametrize(

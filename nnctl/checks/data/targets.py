@@ -24,7 +24,7 @@ BALANCE = Rule(
     why="A network that never says the rare class is right nearly always, so accuracy looks fine and means nothing. "
     "Most batches hold no row of the rare class, and its gradient drowns in that of the others.",
     threshold="Warns where the largest class of the training part has more than ten times the rows of the smallest, "
-    "unless the loss has a class_weight.",
+    "unless the loss has a class_weight or data.augment a smote.",
     fix="Weigh the classes, `class_weight: balanced` in the loss, and judge by balanced_accuracy, f1 or roc_auc.",
     source="He and Garcia (2009), Learning from imbalanced data",
 )
@@ -100,6 +100,9 @@ def judge_classes(view: View, found: dict[str, Any]) -> Iterator[Finding]:
         yield BALANCE.passed(f"{len(names)} classes: {said}.", **figures)
     elif view.experiment is not None and getattr(view.experiment.loss, "class_weight", None) is not None:
         yield BALANCE.passed(f"{said}; the loss weighs the classes.", **figures)
+    elif view.experiment is not None and view.experiment.data.train.made:
+        made = counted(view.experiment.data.train.made, "row")
+        yield BALANCE.passed(f"{said}; {made} made by data.augment fill up the others.", **figures)
     else:
         if view.experiment is not None:
             rows = view.experiment.batch_rows
