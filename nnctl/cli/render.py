@@ -261,10 +261,7 @@ class Screen:
     def memory(self, experiment: Experiment) -> None:
         """Show what the training will hold in memory."""
         needed = experiment.memory
-        self.note(
-            f"memory  {size(needed.total)}: data {size(needed.data)}, parameters with gradient and optimizer "
-            f"{size(needed.parameters)}, activations {size(needed.activations)}"
-        )
+        self.note(f"memory  {size(needed.total)}: {needed.parts()}")
 
 
 class _Console(Console):

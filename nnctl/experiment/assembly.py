@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,9 +17,11 @@ from nnctl.data.prepare import prepare
 from nnctl.data.preprocessing import Preprocessing
 from nnctl.experiment.augmenting import augmenter_of, enlarged, refuse_unsuited
 from nnctl.experiment.measuring import metrics_of
+from nnctl.experiment.price import SHARE, Memory, price, size
 from nnctl.nn.layer import ShapeError
 from nnctl.nn.layout import Layout
 from nnctl.nn.losses import Loss, fuse
+from nnctl.nn.memory import Use
 from nnctl.nn.network import Network
 from nnctl.nn.team import Team, replicas_for
 from nnctl.spec.load import LoadedSpec
@@ -29,7 +31,7 @@ from nnctl.train.loop import Plan, Progress
 from nnctl.train.step import Learner
 from nnctl.train.stopping import Patience
 
-__all__ = ["Experiment", "Memory", "blas_threads", "lay_out", "set_blas_threads"]
+__all__ = ["Experiment", "blas_threads", "lay_out", "set_blas_threads"]
 
 THREADED_FLOP = 15e6
 """From this many floating point operations in its largest product on, a network gains from a second BLAS thread."""
@@ -65,20 +67,6 @@ def lay_out(spec: Spec, preprocessing: Preprocessing, outputs: int) -> Layout:
     if preprocessing.tokens is not None:
         layers = [layer.with_vocabulary(len(preprocessing.tokens)) for layer in layers]
     return Layout(fuse(spec.loss, layers), preprocessing.input_shape, spec.init, spec.bias_init)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What a training needs, in bytes."""
-
-    data: int
-    parameters: int
-    activations: int
-
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return self.data + self.parameters + self.activations
 
 
 class Experiment:
@@ -213,37 +201,28 @@ class Experiment:
 
     @cached_property
     def memory(self) -> Memory:
-        """What the training will hold: data, theta with grad, slots and snapshots, and the buffers of a batch."""
-        item = np.dtype(self.spec.training.dtype).itemsize
-        parts = [part for part in (self.data.train, self.data.validation, self.data.test) if part is not None]
-        vectors = 2 + 2 + len(self.spec.optimizer.moment_names())  # theta, grad; best weights and a copy being written
-        vectors += self.spec.training.accumulate > 1
-        vectors += replicas_for(self.layout, self.batch_rows) - 1
-        evaluated = min(self.layout.evaluation_rows * self.layout.readers, max(map(len, parts)))
-        return Memory(
-            data=sum(part.x.nbytes + self._targets_bytes(part) for part in parts),
-            parameters=self.layout.size * item * vectors,
-            activations=(self.layout.activations(self.batch_rows) + self.layout.outputs(evaluated)) * item,
-        )
-
-    def _targets_bytes(self, part: Split) -> int:
-        """Return what targets and outputs of a part take, as far as they are held for all of it at once."""
-        item = np.dtype(self.spec.training.dtype).itemsize
-        return part.y.nbytes if is_positionwise(part.y) else len(part) * self.outputs * item * 2
+        """What the training will hold, in bytes."""
+        return price(self)
 
     def _check_memory(self) -> None:
         needed, free = self.memory, available_memory()
-        still_to_come = needed.parameters + needed.activations
-        if free is not None and still_to_come > 0.8 * free:
-            largest = max(range(1, len(self.layout.rows)), key=lambda i: self.layout.rows[i].params)
-            raise self.loaded.error(
-                ("architecture", *_spec_path(self.layout, largest)),
-                f"the network needs {_gigabytes(still_to_come)} of memory "
-                f"({_gigabytes(needed.parameters)} for {self.layout.size:,} parameters, their gradients and the "
-                f"optimizer, {_gigabytes(needed.activations)} for the activations of a batch); "
-                f"{_gigabytes(free)} are free. "
-                f"Make layers or the batch smaller.",
-            )
+        if free is None or needed.to_come <= SHARE * free:
+            return
+        raise self.loaded.error(
+            ("architecture", *self._most_costly()),
+            f"the training needs {size(needed.to_come)} of memory beside its data, more than {SHARE:.0%} of the "
+            f"{size(free)} that are free: {needed.parts()}. "
+            f"Make {'layers' if needed.parameters > needed.activations else 'training.batch_size or layers'} smaller.",
+        )
+
+    def _most_costly(self) -> tuple[str | int, ...]:
+        """Return the top-level layer that most of the memory is for, as keys of the spec."""
+        item_vectors = 2 + len(self.spec.optimizer.moment_names())
+        costs = [0] * len(self.spec.architecture)
+        for row in self.layout.rows[1:]:
+            held = row.layer.buffers(row.in_shape, Use(self.batch_rows, training=True))
+            costs[min(int(row.path.split(".", 1)[0]), len(costs) - 1)] += held + item_vectors * row.params
+        return (int(np.argmax(costs)),)
 
     # ------------------------------------------------------------------ what trains
 
@@ -333,12 +312,3 @@ class Experiment:
     def restores_best(self) -> bool:
         """Whether the weights of the best epoch are the result, rather than the last."""
         return self.spec.early_stopping is not None
-
-
-def _spec_path(layout: Layout, row: int) -> tuple[str | int, ...]:
-    """Return the top-level layer that a row belongs to, as keys of the spec."""
-    return (int(layout.rows[row].path.split(".", 1)[0]),)
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 2**30:,.2f} GiB" if size >= 2**28 else f"{size / 2**20:,.1f} MiB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from nnctl.core.arrays import Float, Shape, zeros
 from nnctl.core.component import Positive
 from nnctl.nn.layer import Context, Layer, ShapeError, Views
+from nnctl.nn.memory import Use
 
 __all__ = ["Activation", "Linear", "Sigmoid", "Softmax", "Softplus", "Swish", "Tanh"]
 
@@ -18,6 +20,13 @@ class Activation(Layer):
 
     suits: ClassVar[str] = "xavier_normal"
     """The initializer that `auto` takes for the layer before it."""
+    arrays: ClassVar[tuple[float, float]] = (1, 1)
+    """How many arrays as large as its input forward makes, and how many more backward."""
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of those arrays."""
+        forward, backward = self.arrays
+        return int(use.rows * prod(shape) * (forward + use.training * backward))
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return the shape unchanged."""
@@ -32,6 +41,8 @@ class Linear(Activation, name="linear"):
 
     Shapes: x, y (B, ...). The output activation of regression.
     """
+
+    arrays = (0, 0)
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return x."""
@@ -107,6 +118,7 @@ class Softplus(Activation, name="softplus"):
     """
 
     suits = "he_normal"
+    arrays = (2, 1)
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return log(1 + exp(x))."""
@@ -139,6 +151,7 @@ class Swish(Activation, name="swish"):
     """
 
     suits = "he_normal"
+    arrays = (2, 1)
 
     beta: Positive = 1.0
     """How sharp the gate is: towards 0 the function becomes x/2, for a large value relu."""
@@ -172,6 +185,10 @@ class Softmax(Activation, name="softmax"):
     Source: Bridle (1990), "Probabilistic interpretation of feedforward classification network outputs, with
     relationships to statistical pattern recognition".
     """
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y and of a sum for each row."""
+        return use.rows * (prod(shape) + prod(shape[:-1]))
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return the shape unchanged, if it has a last axis."""

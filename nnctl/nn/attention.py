@@ -10,9 +10,10 @@ import numpy as np
 
 from nnctl.core.arrays import Array, Float, Shape, as_rows, column_sums
 from nnctl.core.component import PositiveInt, Share
-from nnctl.nn.dot_product import attend, attend_backward
+from nnctl.nn.dot_product import attend, attend_backward, held_scores, scores_together
 from nnctl.nn.initializers import Initializer
 from nnctl.nn.layer import Context, Layer, Param, ShapeError, Views
+from nnctl.nn.memory import BOOL, Use
 
 __all__ = ["Attention", "MultiHead", "heads_of"]
 
@@ -54,6 +55,10 @@ class MultiHead(Layer):
             raise ShapeError(f"the heads must divide the width {D}: {fitting}. Got {self.heads}.")
         return shape
 
+    def scratch(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of the scores and, backward, of their slopes: see `dot_product.SCORES`."""
+        return held_scores(use.rows * self.heads, shape[0], shape[0], use)
+
     def by_head(self, a: Float) -> Float:
         """Return (B, T, D) as a view (B, h, T, d)."""
         B, T, D = a.shape
@@ -92,9 +97,9 @@ class Attention(MultiHead, name="attention"):
     everything is hidden gets c_i = 0. Dropout acts on the weights a. With `rotary` every pair of columns 2m, 2m + 1 of
     q_i and k_i is turned by the angle i 10000^(-2m/d), so that s_ij depends on the distance i - j.
 
-    Memory: 8 numbers for each one of x, and scores: those of as many sequences, or else heads of one sequence, as have
-    65,536 together, T² at least, twice for all layers of a replica together (and once more for each with dropout). They
-    are made anew for the backward pass.
+    Memory: of a batch 9 B T D + heads B T numbers, y among them; in inference 5 B T D + heads B T. And scores: those of
+    as many sequences, or else heads of one sequence, as have 65,536 together, T² at least, twice for all layers of a
+    replica together (and once more for each with dropout). They are made anew for the backward pass.
 
     Source: Vaswani et al. (2017), "Attention is all you need", section 3.2, arXiv:1706.03762, with biases; Su et al.
     (2021), "RoFormer", eq. 34, arXiv:2104.09864, for `rotary`.
@@ -127,10 +132,11 @@ class Attention(MultiHead, name="attention"):
         T, D = shape
         return 2 * T * D * (3 * D + T + T + D)
 
-    def kept(self, shape: Shape) -> int:
-        """Return the numbers of q, k, v and c, of their gradients, and a sum for every row of scores."""
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of q, k, v, c and y, of dq, dk, dv and dc, and of a sum for every row of scores."""
         T, D = shape
-        return 8 * T * D + self.heads * T
+        decisions = scores_together(use.rows * self.heads, T, T) if self.dropout and use.training else 0
+        return use.rows * (T * D * (5 + 4 * use.training) + self.heads * T) + int((1 + BOOL) * decisions)
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return (T, D), if the input is a sequence and the heads divide its width."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import Items, PositiveInt
 from nnctl.nn.dense import Dense
 from nnctl.nn.layer import Bound, Context, Layer, Part, ShapeError, Views
+from nnctl.nn.memory import Use
 
 __all__ = ["Chain", "Repeat", "Residual", "Sequential", "back_through", "chain", "through"]
 
@@ -59,6 +61,10 @@ class Chain(Layer):
     @abstractmethod
     def chained(self, shape: Shape) -> tuple[tuple[Part, ...], Shape]:
         """Return the layers as parts, each with the shape that reaches it, and the shape that leaves the last."""
+
+    def buffers(self, shape: Shape, use: Use) -> int:  # noqa: ARG002
+        """Return 0: what there is belongs to the parts."""
+        return 0
 
     def parts(self, shape: Shape) -> tuple[Part, ...]:
         """Return the layers with the shapes that reach them."""
@@ -157,6 +163,12 @@ class Residual(Sequential, name="residual"):
         if inner == shape:
             return layers
         return (Part("projection", Dense(units=inner[-1], bias=False), (*inner[:-1], shape[-1])), *layers)
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y, of the copy of dy, and of the positions that a projection takes."""
+        inner = self.chained(shape)[1]
+        taken = prod(inner[:-1]) * shape[-1] if inner[:-1] != shape[:-1] else 0
+        return use.rows * (prod(inner) * (1 + use.training) + taken)
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return the shape that leaves the layers, if the input can be added to it."""

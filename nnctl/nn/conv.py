@@ -12,9 +12,18 @@ import numpy as np
 
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import PositiveInt
-from nnctl.nn.correlation import back_to_input, back_to_kernel, correlate, gradients, pixel_sums
+from nnctl.nn.correlation import (
+    back_to_input,
+    back_to_kernel,
+    correlate,
+    gradients,
+    held_spread,
+    held_windows,
+    pixel_sums,
+)
 from nnctl.nn.initializers import Initializer
 from nnctl.nn.layer import Context, Layer, Param, ShapeError, Views
+from nnctl.nn.memory import Use
 from nnctl.nn.windows import (
     Padding,
     Pair,
@@ -108,6 +117,11 @@ class Convolution(Kernel):
         weights = self.windows.taps * (shape[-1] // self.groups) * self._width()
         return 2 * prod(self.out_shape(shape)[:-1]) * weights
 
+    def scratch(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of the windows of a few images, of these with their margins, and of some kernels."""
+        image = shape if len(shape) == 3 else (shape[0], 1, shape[1])
+        return held_windows(image, self._width(), self.groups, self.windows, use)
+
     def _axes(self) -> Shape:
         return self.windows.kernel
 
@@ -135,7 +149,8 @@ class Conv2d(Convolution, name="conv2d"):
     The kernel is not flipped: strictly, this is a cross-correlation, as in every framework. PyTorch stores W as
     (channels, C / groups, kh, kw), x as (B, C, H, W).
 
-    Memory: y and dx, and in a fixed amount of scratch the windows of a few images at a time; never those of a batch.
+    Memory: y and dx, B H' W' channels and B H W C numbers. The windows are laid out for a few images at a time, or for
+    rows of one: 524,288 numbers at most, or those of one row of windows; beside them these images with their margins.
 
     Source: LeCun, Boser, Denker et al. (1989), "Backpropagation applied to handwritten zip code recognition"; as
     arithmetic Dumoulin and Visin (2016), "A guide to convolution arithmetic for deep learning", arXiv:1603.07285;
@@ -221,9 +236,9 @@ class Conv1d(Convolution, name="conv1d"):
         dx = dx[:, :, 0]
         return dx if mask is None else blanked(dx, mask, 0.0, dx)
 
-    def kept(self, shape: Shape) -> int:
-        """Return a copy of x, for its mask."""
-        return prod(shape)
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y and dx, and of x where it is padded."""
+        return super().buffers(shape, use) + use.rows * prod(shape) * use.padded
 
     def _axes(self) -> Shape:
         return (self.kernel,)
@@ -285,6 +300,10 @@ class Conv2dTranspose(Kernel, name="conv2d_transpose"):
                 f"{high} x {wide} would be left."
             )
         return high, wide, self._width()
+
+    def scratch(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of the windows of a few images, and of these with their margins."""
+        return held_spread(self.out_shape(shape), shape[2], self.windows, use)
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return y."""

@@ -17,11 +17,12 @@ from math import prod
 import numpy as np
 
 from nnctl.core.arrays import Float, Shape, column_sums
-from nnctl.nn.depthwise import correlate_channels, gradients_of_channels, is_depthwise
+from nnctl.nn.depthwise import correlate_channels, gradients_of_channels, held_rows, is_depthwise
 from nnctl.nn.layer import Context
-from nnctl.nn.windows import Windows, blocks
+from nnctl.nn.memory import Use
+from nnctl.nn.windows import Extent, Windows, blocks
 
-__all__ = ["back_to_input", "back_to_kernel", "correlate", "gradients", "pixel_sums"]
+__all__ = ["back_to_input", "back_to_kernel", "correlate", "gradients", "held_spread", "held_windows", "pixel_sums"]
 
 BLOCK = 2**19
 """Numbers in the columns of one block."""
@@ -114,6 +115,57 @@ def pixel_sums(dy: Float, out: Float, ctx: Context) -> None:
     """Fill `out` with the sum of dy over all pixels of all images: the gradient of a bias."""
     image = column_sums(dy.reshape(len(dy), -1), out=ctx.scratch("image", (prod(dy.shape[1:]),)))
     column_sums(image.reshape(-1, len(out)), out=out)
+
+
+def held_windows(image: Shape, outputs: int, groups: int, windows: Windows, use: Use) -> int:
+    """Return the numbers of scratch for correlating images (H, W, C) with `outputs` kernels, and for its gradients."""
+    size, channels = (image[0], image[1]), image[2]
+    counts = windows.counts(size)
+    kernel = windows.taps * channels * outputs // groups
+    if groups == channels == outputs > 1:
+        return held_rows(image, windows, use)
+    forward = _held_columns(size, channels, windows, groups, use.rows) + kernel * (groups > 1)
+    some = _together(counts, channels, windows, use.rows)
+    if groups > 1:
+        forward += some * prod(counts) * outputs
+    if not use.training:
+        return forward
+    # A sum of images for the bias; the kernel turned, dW and a part of it; images with their channels in groups.
+    back = prod(counts) * outputs + 3 * kernel + some * prod(image) * (groups > 1)
+    turned = windows.adjoint()
+    if not use.dx:
+        back += forward
+    elif turned is not None:
+        back += _held_columns(counts, outputs, turned, groups, use.rows)
+    else:
+        back += forward + some * prod(windows.extent(size)) * channels
+    return max(forward, back)
+
+
+def held_spread(image: Shape, inputs: int, windows: Windows, use: Use) -> int:
+    """Return the numbers of scratch for the transpose, which makes images (H, W, C), and for its gradients."""
+    size, channels = (image[0], image[1]), image[2]
+    counts = windows.counts(size)
+    forward = _held_columns(size, channels, windows, 1, use.rows)
+    if not use.training:
+        return forward
+    margins = _together(counts, channels, windows, use.rows) * prod(windows.extent(size)) * channels
+    return forward + margins + 2 * windows.taps * channels * inputs + prod(image)
+
+
+def _held_columns(size: Extent, channels: int, windows: Windows, groups: int, images: int) -> int:
+    """Return the numbers of a block of columns and of the images with their margins."""
+    counts = windows.counts(size)
+    together = _together(counts, channels, windows, images)
+    if windows.pointwise:
+        return together * prod(counts) * channels * (groups > 1)
+    row = counts[1] * windows.taps * channels
+    return min(together * counts[0] * row, max(BLOCK, row)) + together * prod(windows.extent(size)) * channels
+
+
+def _together(counts: Extent, channels: int, windows: Windows, images: int) -> int:
+    """Return how many images a block has, or part of one."""
+    return min(images, max(1, BLOCK // (prod(counts) * windows.taps * channels)))
 
 
 def _columns(x: Float, windows: Windows, groups: int, ctx: Context) -> Iterator[tuple[slice, slice, Float]]:

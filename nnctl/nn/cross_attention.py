@@ -10,8 +10,9 @@ import numpy as np
 from nnctl.core.arrays import Float, Shape, as_rows, column_sums
 from nnctl.core.component import PositiveInt
 from nnctl.nn.attention import MultiHead, heads_of
-from nnctl.nn.dot_product import attend, attend_backward
+from nnctl.nn.dot_product import attend, attend_backward, held_scores, scores_together
 from nnctl.nn.layer import Context, Param, ShapeError, Views
+from nnctl.nn.memory import BOOL, Use
 
 __all__ = ["CrossAttention"]
 
@@ -54,10 +55,17 @@ class CrossAttention(MultiHead, name="cross_attention"):
         (N, D), S = shape, self.memory
         return 2 * (N - S) * D * (2 * D + 2 * S) + 2 * S * D * 2 * D
 
-    def kept(self, shape: Shape) -> int:
-        """Return the numbers of t, q and c, of m, k and v, of their gradients, and a sum for every row of scores."""
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of t, q, c, m, k, v and y, of their gradients, and of a sum for every row of scores."""
         (N, D), S = shape, self.memory
-        return 6 * (N - S) * D + 5 * S * D + self.heads * (N - S)
+        T = N - S
+        held = D * (3 * T + 3 * S + N + use.training * (3 * T + 2 * S)) + self.heads * T
+        decisions = scores_together(use.rows * self.heads, T, S) if self.dropout and use.training else 0
+        return use.rows * held + int((1 + BOOL) * decisions)
+
+    def scratch(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of the scores and, backward, of their slopes."""
+        return held_scores(use.rows * self.heads, shape[0] - self.memory, self.memory, use)
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return (S + T, D), if there is more than the memory and the heads divide the width."""

@@ -11,15 +11,17 @@ Shapes: x (B, H, W, C), W (kh, kw, 1, C), y (B, H', W', C).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from nnctl.core.arrays import Float
+from nnctl.core.arrays import Float, Shape
 from nnctl.nn.layer import Context
+from nnctl.nn.memory import Use
 from nnctl.nn.windows import Extent, Windows, blocks
 
-__all__ = ["correlate_channels", "gradients_of_channels", "is_depthwise"]
+__all__ = ["correlate_channels", "gradients_of_channels", "held_rows", "is_depthwise"]
 
 BLOCK = 2**17
 """Numbers of the output in one block."""
@@ -127,6 +129,22 @@ def _seen(padded: Float, windows: Windows, counts: Extent, ctx: Context) -> Floa
         image, line, tap, _, number = rows.strides
     shape = (n, high, *windows.kernel, wide * C)
     return as_strided(padded, shape, (image, line * down, line * apart_down, tap, number))
+
+
+def held_rows(image: Shape, windows: Windows, use: Use) -> int:
+    """Return the numbers of scratch for images (H, W, C): a few with their margins, and rows of weights."""
+    if image[1] == 1:
+        image, windows = (1, image[0], image[2]), windows.transposed()
+    counts, channels = windows.counts((image[0], image[1])), image[2]
+    high, wide = windows.extent((image[0], image[1]))
+    together = min(use.rows, max(1, BLOCK // (prod(counts) * channels)))
+    weights = windows.taps * counts[1] * channels
+    margins = together * high * wide * channels
+    strided = together * high * windows.kernel[1] * counts[1] * channels * (windows.stride[1] > 1)
+    if not use.training:
+        return margins + strided + weights
+    scattered = margins + together * prod(counts) * channels if windows.adjoint() is None else 0
+    return margins + strided + 3 * weights + scattered * use.dx + prod(counts) * channels
 
 
 def _is_upright(x: Float, y: Float) -> bool:

@@ -18,6 +18,7 @@ from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import PositiveInt
 from nnctl.nn.initializers import Initializer
 from nnctl.nn.layer import Context, Layer, Param, Views
+from nnctl.nn.memory import BOOL, Use
 
 __all__ = ["Direction", "PerGate", "Walk", "add_product", "side_by_side"]
 
@@ -108,6 +109,8 @@ class Direction(Layer):
     """What is handed from step to step: h, or h and c."""
     keeps: ClassVar[bool] = False
     """Whether a step keeps one thing more than its gates and states."""
+    resets: ClassVar[bool] = False
+    """Whether a gate resets the state, so that some steps of it lie side by side for the way back."""
 
     def params(self, shape: Shape) -> dict[str, Param]:
         """Return W (D, G H), U (H, G H) and b (G H)."""
@@ -122,10 +125,18 @@ class Direction(Layer):
         """Return (T, H)."""
         return (shape[0], self.units)
 
-    def kept(self, shape: Shape) -> int:
-        """Return the inputs, gates and states of every step, less the output."""
-        T, D = shape
-        return T * (D + 1 + (self.gates + self.states + self.keeps - 1) * self.units)
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of the inputs, gates and states of every step, and of what some steps need backward."""
+        (T, D), H, GH = shape, self.units, self.gates * self.units
+        kernels = GH * (D + 1 + H)
+        walk: float = T * (D + 1 + GH) + (T + 1) * self.states * H + T * H * self.keeps + GH + H
+        if use.padded:
+            walk += T * H + T * BOOL
+        if not use.training:
+            return kernels + int(use.rows * walk)
+        some = min(T, STEPS)
+        back = H * self.states * (1 + use.padded) + some * (2 * GH + D + 1 + H * (1 + self.resets)) + T * D * use.back
+        return 2 * kernels + GH * max(D + 1, H) + int(use.rows * (walk + back))
 
     @abstractmethod
     def step(self, walk: Walk, t: int) -> None:

@@ -30,8 +30,9 @@ import numpy as np
 from nnctl.core.arrays import Array, Float, ones
 from nnctl.nn.dropout import dropout_mask, drops
 from nnctl.nn.layer import Context
+from nnctl.nn.memory import Use
 
-__all__ = ["SCORES", "Attended", "attend", "attend_backward"]
+__all__ = ["SCORES", "Attended", "attend", "attend_backward", "held_scores", "scores_together"]
 
 SCORES = 2**16
 """Scores that are held at a time, where a single head has no more."""
@@ -114,6 +115,17 @@ def attend_backward(seen: Attended, dc: Float, dq: Float, dk: Float, dv: Float, 
         np.matmul(slope, seen.k[block], out=dq[block])
         np.matmul(slope.swapaxes(2, 3), seen.q[block], out=dk[block])
     np.multiply(dq, 1 / sqrt(dq.shape[-1]), out=dq)
+
+
+def held_scores(heads: int, T: int, S: int, use: Use) -> int:
+    """Return the numbers of scratch that attention takes for that many heads of all sequences together."""
+    scores = scores_together(heads, T, S)
+    return scores * (1 + use.training) + scores // S * (2 + use.training)
+
+
+def scores_together(heads: int, T: int, S: int) -> int:
+    """Return how many scores are held at a time."""
+    return T * S * min(heads, max(1, SCORES // (T * S)))
 
 
 def _scores(seen: Attended, block: Block, ctx: Context) -> Float:

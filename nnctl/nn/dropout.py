@@ -11,6 +11,7 @@ import numpy as np
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import Share
 from nnctl.nn.layer import Context, Layer, ShapeError, Views
+from nnctl.nn.memory import BOOL, Use
 
 __all__ = ["Dropout", "SpatialDropout", "dropout_mask", "drops", "share_kept"]
 
@@ -45,6 +46,11 @@ class Dropout(Layer, name="dropout"):
     def decided(self, shape: Shape) -> Shape:
         """Return the shape of the decisions for x of `shape`, batch axis included: one for each value."""
         return shape
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y and of the decisions, made in training alone."""
+        decisions = prod(self.decided((use.rows, *shape)))
+        return int(use.rows * prod(shape) + (1 + BOOL) * decisions) if use.training and _dropped(self.rate) else 0
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return x with a share of its values dropped, or x itself where nothing is dropped."""

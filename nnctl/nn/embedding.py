@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
+from math import prod, sqrt
 from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from nnctl.core.errors import DataError
 from nnctl.nn.compose import Sequential
 from nnctl.nn.initializers import Initializer, Normal
 from nnctl.nn.layer import Context, Layer, Param, Part, ShapeError, Views
+from nnctl.nn.memory import INT, Use
 
 __all__ = ["Embedding", "TiedEmbedding"]
 
@@ -76,9 +77,9 @@ class Embedding(Layer, name="embedding"):
         """Return 0: looking up multiplies nothing."""
         return 0
 
-    def kept(self, shape: Shape) -> int:
-        """Return the numbers of the places that every value of dy is added to, eight bytes each."""
-        return 2 * int(np.prod(shape)) * self.width
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y and the tokens, and of the places in W that every value of dy is added to."""
+        return use.rows * prod(shape) * _held_for_a_token(self.width, use)
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return (..., D)."""
@@ -147,9 +148,11 @@ class TiedEmbedding(Sequential, name="tied_embedding"):
         W = Param((size, self.width), "kernel", Normal(std=1 / sqrt(self.width)))
         return {"W": W, "b": Param((size,), "bias")}
 
-    def kept(self, shape: Shape) -> int:
-        """Return the numbers of the embedded tokens, and of the places that their gradient is added to."""
-        return 3 * int(np.prod(shape)) * self.width
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y, the embedded tokens, dh and the places that their gradient is added to."""
+        dh = self.width * use.training
+        outputs = prod(self.out_shape(shape))
+        return use.rows * (outputs + prod(shape) * (_held_for_a_token(self.width, use) + dh))
 
     def chained(self, shape: Shape) -> tuple[tuple[Part, ...], Shape]:
         """Return the layers as parts, from (..., D) to (..., D), and the shape (..., size) of the scores."""
@@ -189,6 +192,10 @@ class TiedEmbedding(Sequential, name="tied_embedding"):
         dx = ctx.out("dx", tokens.shape)
         dx.fill(0)
         return dx
+
+
+def _held_for_a_token(width: int, use: Use) -> int:
+    return width + INT + 1 + INT * width * use.training + use.back
 
 
 def tokens_of(x: Array, size: int, ctx: Context) -> Array:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from math import pi, sqrt
+from math import pi, prod, sqrt
 from typing import Literal
 
 import numpy as np
 
-from nnctl.core.arrays import Float, zeros
+from nnctl.core.arrays import Float, Shape, zeros
 from nnctl.nn.activations import Activation
 from nnctl.nn.layer import Context, Views
+from nnctl.nn.memory import Use
 
 __all__ = ["Gelu"]
 
@@ -34,6 +35,10 @@ class Gelu(Activation, name="gelu"):
 
     form: Literal["tanh", "erf"] = "tanh"
     """`tanh`, the approximation that GPT-2 uses, within 5e-4 of `erf`, the exact function, which takes longer."""
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of what the formulas are made of; see `Activation.arrays`."""
+        return use.rows * prod(shape) * (6 + 2 * use.training if self.form == "erf" else 2 + 2 * use.training)
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return x Φ(x)."""

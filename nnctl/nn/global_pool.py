@@ -8,6 +8,7 @@ import numpy as np
 
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.nn.layer import Context, Layer, Views
+from nnctl.nn.memory import INT, Use
 from nnctl.nn.windows import blanked, blocks, check_positions
 
 __all__ = ["GlobalAvgPool", "GlobalMaxPool"]
@@ -23,6 +24,10 @@ class Global(Layer):
         """Return (C,)."""
         check_positions(self.name, shape)
         return shape[-1:]
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y and dx."""
+        return use.rows * (shape[-1] + use.training * prod(shape))
 
 
 class GlobalAvgPool(Global, name="global_avg_pool"):
@@ -103,9 +108,10 @@ class GlobalMaxPool(Global, name="global_max_pool"):
         np.put_along_axis(dx.reshape(len(dx), -1, shape[-1]), first[:, None], dy[:, None], axis=1)
         return dx if mask is None else blanked(dx, mask, 0.0, dx)
 
-    def kept(self, shape: Shape) -> int:
-        """Return the places of the maxima, and a copy of x where it is a sequence, for its mask."""
-        return 2 * shape[-1] + (prod(shape) if len(shape) == 2 else 0)
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y, dx and the places, and of x where it is padded."""
+        copy = prod(shape) if use.padded and len(shape) == 2 else 0
+        return super().buffers(shape, use) + use.rows * (INT * shape[-1] + copy)
 
     def branches(self, ctx: Context) -> Array:
         """Return where the maxima came from."""

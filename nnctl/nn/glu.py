@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from nnctl.core.arrays import Float, Shape
 from nnctl.nn.activations import Activation, logistic
 from nnctl.nn.layer import Context, ShapeError, Views
+from nnctl.nn.memory import Use
 
 __all__ = ["Swiglu"]
 
@@ -31,9 +34,9 @@ class Swiglu(Activation, name="swiglu"):
             raise ShapeError(f"swiglu gates one half of the columns by the other: give it an even number. Got {shape}.")
         return (*shape[:-1], shape[-1] // 2)
 
-    def kept(self, shape: Shape) -> int:
-        """Return the numbers of the gate and its slope."""
-        return shape[-1] * int(np.prod(shape[:-1]))
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of the gate and y; and of swish and [da db]."""
+        return use.rows * prod(shape[:-1]) * shape[-1] * (2 + 3 * use.training) // 2
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return a σ(a) b."""

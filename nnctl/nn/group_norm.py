@@ -12,6 +12,7 @@ import numpy as np
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import PositiveInt
 from nnctl.nn.layer import Context, ShapeError, Views
+from nnctl.nn.memory import Use
 from nnctl.nn.norm import Normalization
 from nnctl.nn.windows import blanked, mask_of
 
@@ -39,9 +40,12 @@ class Grouped(Normalization):
             )
         return shape
 
-    def kept(self, shape: Shape) -> int:
-        """Return the numbers of x - μ, of dy times it, and of what there is once for a channel."""
-        return 2 * prod(shape) + 7 * shape[-1]
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of x - μ and y, of dy times x - μ, and of figures for every channel and group."""
+        channels, positions = shape[-1], prod(shape[:-1])
+        figures = channels * (3 + 2 * use.training) + self.count(channels)
+        present = positions * (use.rows if use.padded else 1)
+        return use.rows * (prod(shape) * (2 + use.training) + figures) + present
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return γ x̂ + β."""

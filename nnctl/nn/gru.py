@@ -57,6 +57,7 @@ class GruDirection(Direction):
     """One layer of GRU units in one direction; what both forms share."""
 
     gates: ClassVar[int] = 3
+    resets: ClassVar[bool] = True
     sigmoids: ClassVar[int] = 2
 
     def finish(self, walk: Walk, t: int) -> None:

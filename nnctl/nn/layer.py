@@ -41,6 +41,7 @@ from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import Component
 from nnctl.core.random import bits
 from nnctl.nn.initializers import Initializer
+from nnctl.nn.memory import Use
 
 __all__ = ["Bound", "Context", "Layer", "Param", "Part", "Pass", "ShapeError", "Solo", "Views", "Watch"]
 
@@ -322,12 +323,16 @@ class Layer(Component, family="layer"):
         """
         return 2 * prod(shape[:-1]) * sum(param.size for param in self.params(shape).values() if param.multiplies)
 
-    def kept(self, shape: Shape) -> int:  # noqa: ARG002 - most layers keep their input or their output and no more
-        """Return how many numbers it holds for one sample beside its output and the gradient of its input.
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return how many numbers its own buffers hold: those of ``ctx.out``, without those of its parts.
 
-        What the price of a network and the size of the blocks of inference need to know. Composites leave out their
-        parts.
+        The output and the gradient of the input; layers of which that is not true say their own. What the price of a
+        network and the size of the blocks of inference go by.
         """
+        return use.rows * (prod(self.out_shape(shape)) + use.back * prod(shape))
+
+    def scratch(self, shape: Shape, use: Use) -> int:  # noqa: ARG002 - most layers borrow none
+        """Return how many numbers of ``ctx.scratch`` it needs within a call."""
         return 0
 
     def params(self, shape: Shape) -> dict[str, Param]:  # noqa: ARG002 - most layers depend on it

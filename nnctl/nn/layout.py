@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from math import prod
 
 from nnctl.core.arrays import Shape
 from nnctl.core.machine import cores
@@ -12,8 +11,12 @@ from nnctl.nn.activations import Activation
 from nnctl.nn.compose import Sequential
 from nnctl.nn.initializers import Auto, Initializer, Zeros
 from nnctl.nn.layer import Layer, Param, ShapeError
+from nnctl.nn.memory import Use, borrowed, held
 
-__all__ = ["Layout", "Row", "Slot"]
+__all__ = ["EVALUATED", "Layout", "Row", "Slot"]
+
+EVALUATED = 1 << 23
+"""Numbers that inference holds at a time, in every thread; larger blocks are no faster."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,9 @@ class Layout:
         """Number of statistics that are kept but not trained."""
         return sum(slot.param.size for slot in self.slots if not slot.param.trainable)
 
-    def activations(self, batch: int) -> int:
-        """Return the numbers held for one batch: the outputs of all layers, what else they keep, the gradients."""
-        return self.outputs(batch) + batch * sum(prod(row.in_shape) for row in self.rows[1:])
-
-    def outputs(self, rows: int) -> int:
-        """Return the numbers held for that many rows in inference: every layer's output, and what else it keeps."""
-        return rows * sum(prod(row.out_shape) + row.layer.kept(row.in_shape) for row in self.rows[1:])
+    def held(self, use: Use) -> int:
+        """Return the numbers in the buffers of a replica, the scratch that all layers share among them."""
+        return held(self.root, self.shape, use) + borrowed(self.root, self.shape, use)
 
     def largest_product(self, batch: int) -> int:
         """Return the floating point operations of the layer with the largest matrix products in a forward pass.
@@ -134,11 +133,12 @@ class Layout:
 
     @property
     def evaluation_rows(self) -> int:
-        """Rows of a block in inference: as many as fit into 64 MB of float32, at most 1024.
+        """Rows of a block in inference: as many as hold `EVALUATED` numbers, at most 1024.
 
         A fixed number for a network, because the bits of a matrix product depend on how many rows it has.
         """
-        return max(1, min(1024, (16 << 20) // self.outputs(1)))
+        row = held(self.root, self.shape, Use(2)) - held(self.root, self.shape, Use(1))
+        return max(1, min(1024, EVALUATED // max(1, row)))
 
     @property
     def readers(self) -> int:

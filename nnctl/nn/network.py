@@ -67,6 +67,12 @@ class Network:
         """Return a view of this network with a gradient and scratch of its own."""
         return Replica(self, need_dx=need_dx)
 
+    def reader(self) -> Replica:
+        """Return the first of the replicas that infer."""
+        if not self._inference:
+            self._inference.append(self.replica())
+        return self._inference[0]
+
     def predict(self, x: Array, mask: Array | None = None) -> Float:
         """Return the outputs for all rows of `x` in inference mode, in blocks of `Layout.evaluation_rows`.
 

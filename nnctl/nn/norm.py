@@ -13,6 +13,7 @@ from nnctl.core.arrays import Array, Float, Shape, as_rows, column_sums, ones
 from nnctl.core.component import Positive
 from nnctl.nn.initializers import Constant, Zeros
 from nnctl.nn.layer import Context, Layer, Param, ShapeError, Views
+from nnctl.nn.memory import Use
 from nnctl.nn.windows import blanked, mask_of
 
 __all__ = ["BatchNorm", "LayerNorm"]
@@ -74,6 +75,10 @@ class BatchNorm(Normalization, name="batch_norm"):
             "running_mean": Param(running, "scale", Zeros(), trainable=False),
             "running_var": Param(running, "scale", _ONES, trainable=False),
         }
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of x - μ and y, of dy times x - μ, and of four sums for every channel."""
+        return use.rows * prod(shape) * (2 + use.training) + 4 * shape[-1] * use.training
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return γ x̂ + β."""
@@ -157,6 +162,10 @@ class LayerNorm(Normalization, name="layer_norm"):
 
     Source: Ba, Kiros and Hinton (2016), "Layer normalization", eq. 3 and 4, arXiv:1607.06450; eps as in the frameworks.
     """
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of x̂ and y, of dy times x̂, and of two or three figures for every row."""
+        return use.rows * (prod(shape) * (2 + use.training) + prod(shape[:-1]) * (2 + use.back))
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return γ x̂ + β."""

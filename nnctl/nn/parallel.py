@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydantic import Field
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import Items
 from nnctl.nn.layer import Context, Layer, Part, ShapeError, Views
+from nnctl.nn.memory import Use
 
 __all__ = ["Parallel"]
 
@@ -64,6 +66,12 @@ class Parallel(Layer, name="parallel"):
                 f"alike. Got {_listed(shapes)}."
             )
         return (*shapes[0][:-1], sum(each[-1] for each in shapes))
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y, of the largest copy of dy, and of dx."""
+        outputs = [prod(branch.out_shape(shape)) for branch in self.layers]
+        y = sum(outputs) if self.merge == "concat" else outputs[0]
+        return use.rows * (y + use.training * max(outputs) + use.back * prod(shape))
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return what the branches return, merged."""

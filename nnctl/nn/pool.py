@@ -13,6 +13,7 @@ import numpy as np
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import PositiveInt
 from nnctl.nn.layer import Context, Layer, ShapeError, Views
+from nnctl.nn.memory import BOOL, Use
 from nnctl.nn.windows import (
     Padding,
     Pair,
@@ -81,9 +82,20 @@ class Pool(Layer):
         high, wide = windows.checked((shape[0], shape[1] if len(shape) == 3 else 1))
         return (high, wide, shape[2]) if len(shape) == 3 else (high, shape[1])
 
-    def kept(self, shape: Shape) -> int:
-        """Return a copy of x where it is a sequence, for its mask."""
-        return prod(shape) if len(shape) == 2 else 0
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y and dx, and of x where it is padded."""
+        copy = prod(shape) if use.padded and len(shape) == 2 else 0
+        return super().buffers(shape, use) + use.rows * copy
+
+    def scratch(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of some images with their margins, and of as many outputs."""
+        windows, size = self.windows(shape), (shape[0], shape[1] if len(shape) == 3 else 1)
+        apart = windows.stride[0] >= windows.kernel[0] and windows.stride[1] >= windows.kernel[1]
+        if not windows.padded and (apart or not use.back):
+            return 0
+        images = min(use.rows, max(1, BLOCK // prod(shape)))
+        share = prod(self.out_shape(shape)) if use.back else 0
+        return images * (prod(windows.extent(size)) * shape[-1] + share)
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return y, and leave its mask."""
@@ -162,9 +174,10 @@ class MaxPool(Pool, name="max_pool"):
 
     outside = -np.inf
 
-    def kept(self, shape: Shape) -> int:
-        """Return the bytes of the winners, counted as float32, and what every pool keeps."""
-        return super().kept(shape) + (self.windows(shape).taps - 1) * prod(self.out_shape(shape)) // 4
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return what every pool holds, and a truth value for every value of y and position of a window but one."""
+        winners = (self.windows(shape).taps - 1) * prod(self.out_shape(shape))
+        return super().buffers(shape, use) + int(use.rows * winners * BOOL)
 
     def branches(self, ctx: Context) -> Array:
         """Return which position of every window has the maximum; which of the others is larger does not matter."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from math import prod
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from nnctl.core.arrays import Float, Shape
 from nnctl.nn.initializers import Normal
 from nnctl.nn.layer import Context, Layer, Param, ShapeError, Views
+from nnctl.nn.memory import Use
 
 __all__ = ["Position"]
 
@@ -45,6 +47,10 @@ class Position(Layer, name="position"):
         if len(shape) != 2:
             raise ShapeError(f"position needs a sequence (T, D). Got {shape}.")
         return shape
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y."""
+        return use.rows * prod(shape)
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return x + P."""

@@ -9,6 +9,7 @@ from nnctl.core.component import Positive, Share
 from nnctl.nn.activations import Activation
 from nnctl.nn.initializers import Constant, Initializer
 from nnctl.nn.layer import Context, Param, ShapeError, Views
+from nnctl.nn.memory import BOOL
 
 __all__ = ["SELU_FLOOR", "Elu", "LeakyRelu", "Prelu", "Relu", "Selu"]
 
@@ -25,6 +26,7 @@ class Relu(Activation, name="relu"):
     """
 
     suits = "he_normal"
+    arrays = (1, BOOL)
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return max(0, x)."""
@@ -86,6 +88,7 @@ class Prelu(Activation, name="prelu"):
     """
 
     suits = "he_normal"
+    arrays = (3, 2)
 
     shared: bool = False
     """One slope for all features instead of one for each."""
@@ -137,6 +140,7 @@ class Elu(Activation, name="elu"):
     """
 
     suits = "he_normal"
+    arrays = (3, 1)
 
     alpha: Positive = 1.0
     """The value that large negative inputs approach is -α; with 1 the slope is continuous at zero."""
@@ -167,6 +171,7 @@ class Selu(Activation, name="selu"):
     """
 
     suits = "lecun_normal"
+    arrays = (3, 1)
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return λ times the elu of x."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from math import prod
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from nnctl.nn.direction import Direction
 from nnctl.nn.dropout import Dropout
 from nnctl.nn.initializers import Initializer, Orthogonal
 from nnctl.nn.layer import Bound, Context, Layer, Part, ShapeError, Views
+from nnctl.nn.memory import Use
 from nnctl.nn.windows import mask_of
 
 __all__ = ["Recurrent"]
@@ -104,6 +106,13 @@ class Recurrent(Layer):
         """Return (T, width) with ``returns: sequence``, else (width,)."""
         T, _ = self._checked(shape)
         return (T, self.width) if self.returns == "sequence" else (self.width,)
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of y and dx, and of what the directions of a layer return together."""
+        (T, D), ways = shape, 2 if self.bidirectional else 1
+        merged = (self.layers - 1 + (self.returns == "mean")) * T * self.width * (ways - 1)
+        dy = T * (ways * self.units if self.returns == "last" else self.width) + T * D * use.dx
+        return use.rows * (prod(self.out_shape(shape)) + merged + dy * use.training)
 
     def _checked(self, shape: Shape) -> tuple[int, int]:
         if len(shape) != 2 or 0 in shape:

@@ -9,6 +9,7 @@ import numpy as np
 from nnctl.core.arrays import Float, Shape, as_rows, column_sums
 from nnctl.nn.initializers import Constant
 from nnctl.nn.layer import Context, Param, Views
+from nnctl.nn.memory import Use
 from nnctl.nn.norm import Normalization
 
 __all__ = ["RmsNorm"]
@@ -30,9 +31,9 @@ class RmsNorm(Normalization, name="rms_norm"):
         """Return gamma (D), starting at one."""
         return {"gamma": Param(shape[-1:], "scale", Constant(value=1.0))}
 
-    def kept(self, shape: Shape) -> int:
-        """Return the numbers of x̂ and of dy times it."""
-        return 2 * prod(shape)
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of x̂ and y, of dy times x̂, and of one or two figures for every row."""
+        return use.rows * (prod(shape) * (2 + use.training) + prod(shape[:-1]) * (1 + use.back))
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return γ x̂."""

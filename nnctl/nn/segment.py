@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import PositiveInt
 from nnctl.nn.compose import Sequential
 from nnctl.nn.layer import Context, Part, ShapeError, Views
+from nnctl.nn.memory import Use
 
 __all__ = ["Segment"]
 
@@ -55,6 +57,13 @@ class Segment(Sequential, name="segment"):
                 f"alike. With 'alone: true' the other positions are left out."
             )
         return parts, shape
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of the segment, of y and of the segment's dy; or of dx, with `alone`."""
+        segment = ((self.stop or shape[0]) - self.start) * prod(shape[1:])
+        if self.alone:
+            return use.rows * (segment + use.back * prod(shape))
+        return use.rows * (segment * (1 + use.training) + prod(shape))
 
     def forward(self, p: Views, x: Float, ctx: Context) -> Float:
         """Return the sequence with the segment changed, or the changed segment."""

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from nnctl.core.arrays import Float, Shape
 from nnctl.core.component import Items
 from nnctl.nn.layer import Context, Layer, ShapeError, Views
+from nnctl.nn.memory import Use
 from nnctl.nn.windows import blanked, mask_of
 
 __all__ = ["Flatten", "Reshape"]
@@ -28,6 +29,10 @@ class Flatten(Layer, name="flatten"):
     """
 
     any_length = False
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of x where it is padded; else it is only read in another way."""
+        return use.rows * prod(shape) * use.padded
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return (D,)."""
@@ -67,6 +72,10 @@ class Reshape(Layer, name="reshape"):
 
     any_length = False
     field_synonyms: ClassVar[Mapping[str, str]] = {"target_shape": "shape", "size": "shape"}
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return the numbers of x where it is padded; else it is only read in another way."""
+        return use.rows * prod(shape) * use.padded
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return the new shape, the open axis filled in."""

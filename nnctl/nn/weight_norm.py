@@ -12,6 +12,7 @@ from nnctl.core.arrays import Float, Shape, as_rows, column_sums
 from nnctl.nn.compose import Sequential
 from nnctl.nn.initializers import Constant
 from nnctl.nn.layer import Context, Layer, Param, Part, Views
+from nnctl.nn.memory import Use
 
 __all__ = ["WeightNorm"]
 
@@ -51,6 +52,12 @@ class _Reparameterized(Layer):
             else:
                 found[name] = param
         return found
+
+    def buffers(self, shape: Shape, use: Use) -> int:
+        """Return what the layer holds, and the numbers of W, v / ||v||, 1 / ||v|| and dW v / ||v||."""
+        kernels = [param for param in super().params(shape).values() if param.decayed]
+        own = sum(param.size * (2 + use.training) + param.shape[-1] for param in kernels)
+        return super().buffers(shape, use) + own
 
     def settle(self, p: Views) -> None:
         """Set every g to ||v||, so that W starts as v."""

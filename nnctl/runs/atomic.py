@@ -9,7 +9,7 @@ import errno
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise DiskError(f"{path}: cannot be written: {reason}. {_ADVICE.get(error.errno or 0, '')}".rstrip()) from error
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Write a file atomically, and to the disk itself, before returning.
+def replace(path: Path, content: bytes | Sequence[bytes | memoryview]) -> None:
+    """Write a file, given as a whole or in pieces, atomically, and to the disk itself, before returning.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def replace(path: Path, content: bytes) -> None:
     with disk_errors(path):
         try:
             with temporary.open("wb") as file:
-                file.write(content)
+                file.writelines([content] if isinstance(content, bytes) else content)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ class Folder:
 
     path: Path
 
-    def write_bytes(self, name: str, content: bytes) -> None:
+    def write_bytes(self, name: str, content: bytes | Sequence[bytes | memoryview]) -> None:
         """Replace a file atomically; `name` may lie in a subfolder, such as ``plots/loss.png``."""
         path = self.path / name
         if path.parent != self.path:  # a run directory that was removed is not made again

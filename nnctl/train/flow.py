@@ -16,7 +16,7 @@ from nnctl.nn.layer import Bound
 from nnctl.nn.layout import Layout, Slot
 from nnctl.train.evaluate import Examples
 from nnctl.train.step import Learner
-from nnctl.train.units import dead, saturated
+from nnctl.train.units import fired, saturated
 
 __all__ = ["ROWS", "Probe", "Sample", "next_look"]
 
@@ -112,7 +112,7 @@ def _restored(value: Any) -> Any:
 class Probe:
     """Measures what a step does: shown the gradient within it, and asked for a `Sample` after it.
 
-    It reads the network, and passes rows through a replica of its own, so that the training has the same bits with it
+    It reads the network, and passes rows through a replica that infers, so that the training has the same bits with it
     and without.
 
     Parameters
@@ -128,15 +128,13 @@ class Probe:
         network = learner.network
         self._rows = train[_evenly(ROWS, len(train.x))]
         self._learner = learner
-        self._replica = network.replica()
-        self._replica.now.watch = self._watch
         self._entries = _Entries(network.layout)
         self._start = self._entries.of(network.theta)
         self._before = self._start
         self._mean_grad: dict[str, float] = {}
         self._tensor_norm: dict[str, float] = {}
-        self._dead: dict[str, float] = {}
-        self._saturated: dict[str, float] = {}
+        self._fired: dict[str, Array] = {}
+        self._flat: dict[str, Array] = {}
 
     def look(self, grad: Float) -> None:
         """Measure the gradient of the loss, and note the weights before the step."""
@@ -166,26 +164,36 @@ class Probe:
             tensor_norm=self._tensor_norm,
             update_ratio=entries.named(ratios),
             unchanged=tuple(name for name, count in zip(entries.names, moved, strict=True) if not count),
-            dead=dict(self._dead),
-            saturated=dict(self._saturated),
+            dead={path: 1.0 - float(woken.mean()) for path, woken in self._fired.items()},
+            saturated={path: float(flat / of) for path, (flat, of) in self._flat.items()},
         )
 
     def _loss(self) -> float:
-        """Return the loss of the rows; on the way the units are looked at."""
-        rows = self._rows
-        z = self._replica.forward(rows.x, training=False, mask=rows.mask)
-        if z.ndim == 3:
-            z, rows = rows.by_position(z)
-        total = len(z) if rows.w is None else float(np.sum(rows.w, dtype=np.float64)) or 1.0
-        return self._learner.loss.value(z, rows.t, rows.w, total)
+        """Return the loss of the rows, in blocks as in any inference; on the way the units are looked at."""
+        reader, size = self._learner.network.reader(), self._learner.network.layout.evaluation_rows
+        self._fired, self._flat = {}, {}
+        reader.now.watch = self._watch
+        loss = weight = 0.0
+        try:
+            for start in range(0, len(self._rows.x), size):
+                rows = self._rows[start : start + size]
+                z = reader.forward(rows.x, training=False, mask=rows.mask)
+                if z.ndim == 3:
+                    z, rows = rows.by_position(z)
+                loss += self._learner.loss.value(z, rows.t, rows.w, 1.0)
+                weight += len(z) if rows.w is None else float(np.sum(rows.w, dtype=np.float64))
+        finally:
+            reader.now.watch = None
+        return loss / (weight or 1.0)
 
     def _watch(self, bound: Bound, _direction: Literal["forward", "backward"], y: Float | None) -> None:
         if y is None:
             return
-        if (share := dead(bound.layer, y)) is not None:
-            self._dead[bound.ctx.path] = share
+        path = bound.ctx.path
+        if (woken := fired(bound.layer, y)) is not None:
+            self._fired[path] = woken | self._fired.get(path, woken)
         if not isinstance(bound.layer, Softmax) and (share := saturated(bound.layer, y)) is not None:
-            self._saturated[bound.ctx.path] = share
+            self._flat[path] = self._flat.get(path, 0) + np.array([share * y.size, y.size])
 
 
 class _Entries:

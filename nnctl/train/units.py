@@ -6,12 +6,12 @@ from math import sqrt
 
 import numpy as np
 
-from nnctl.core.arrays import Float, as_rows
+from nnctl.core.arrays import Array, Float, as_rows
 from nnctl.nn.activations import Sigmoid, Softmax, Tanh
 from nnctl.nn.layer import Layer
 from nnctl.nn.rectifiers import Relu
 
-__all__ = ["FLAT", "dead", "saturated"]
+__all__ = ["FLAT", "dead", "fired", "saturated"]
 
 FLAT = 0.05
 """A squashing unit is saturated where its slope is below this share of its steepest: |tanh x| > 0.975."""
@@ -21,7 +21,13 @@ _STEEP = sqrt(1 - FLAT)  # the slope of tanh is 1 - y², that of the sigmoid is 
 
 def dead(layer: Layer, y: Float) -> float | None:
     """Return the share of a layer's units that are zero for every row of its outputs; None where it is no relu."""
-    return 1.0 - float(as_rows(y).any(axis=0).mean()) if isinstance(layer, Relu) else None
+    woken = fired(layer, y)
+    return None if woken is None else 1.0 - float(woken.mean())
+
+
+def fired(layer: Layer, y: Float) -> Array | None:
+    """Return which units of a layer are not zero for some row of its outputs; None where it is no relu."""
+    return np.asarray(as_rows(y).any(axis=0)) if isinstance(layer, Relu) else None
 
 
 def saturated(layer: Layer, y: Float) -> float | None:

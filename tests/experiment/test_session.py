@@ -391,12 +391,6 @@ def test_a_resumed_run_keeps_its_number_of_blas_threads(spec_file, tmp_path):
     assert Session.resume(session.run).threads == 2
 
 
-def test_the_price_counts_what_inference_holds(spec_file):
-    deep = "architecture=[{repeat: {times: 100, layers: [{dense: 50}, relu]}}, {dense: outputs}]"
-    memory = Experiment(load_spec(spec_file(), [deep])).memory
-    assert memory.activations >= 4 * (2 * 16 + 104) * 100 * 100  # outputs and gradients of a batch, outputs of 104 rows
-
-
 def test_the_samples_of_a_run_are_those_of_the_one_that_was_not_interrupted_and_none_is_there_twice(
     spec_file, tmp_path, whole, monkeypatch
 ):
