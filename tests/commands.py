@@ -11,7 +11,16 @@ from typing import NamedTuple
 
 from nnctl.cli import app
 
-__all__ = ["Answer", "call", "process"]
+__all__ = ["IRIS", "Answer", "call", "process"]
+
+IRIS = """\
+name: iris
+data: {source: iris, split: {validation: 0.15, test: 0.15}}
+architecture: [dense: 8, relu, dense: outputs]
+loss: cross_entropy
+optimizer: {adam: 0.01}
+training: {epochs: 3}
+"""
 
 
 class Answer(NamedTuple):

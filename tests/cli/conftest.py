@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from commands import IRIS, Answer
 
 from nnctl.cli import app
-
-IRIS = """\
-name: iris
-data: {source: iris, split: {validation: 0.15, test: 0.15}}
-architecture: [dense: 8, relu, dense: outputs]
-loss: cross_entropy
-optimizer: {adam: 0.01}
-training: {epochs: 3}
-"""
-
-
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
@@ -50,19 +32,6 @@ def nnctl(here, capsys) -> Callable[..., Answer]:
         return Answer(code, *capsys.readouterr())
 
     return call
-
-
-def process(*arguments: object, **environment: str) -> Answer:
-    """Call a command as a process of its own, without a terminal."""
-    done = subprocess.run(
-        [sys.executable, "-m", "nnctl", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, **environment},
-    )
-    return Answer(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture

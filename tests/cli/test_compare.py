@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import process
+from commands import process
 from made_runs import make_check, make_run
 
 from nnctl.cli.columns import Column, lay_out, shorten

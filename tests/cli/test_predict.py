@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import IRIS
+from commands import IRIS
 
 MIXED = """\
 name: mixed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import process
+from commands import process
 
 from nnctl.core.errors import Interrupted, UsageError
 from nnctl.experiment.assembly import Experiment

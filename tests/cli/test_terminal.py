@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from conftest import IRIS, process
+from commands import IRIS, process
 from rich.cells import cell_len
 
 from nnctl.cli.app import app

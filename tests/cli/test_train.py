@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Answer, process
+from commands import Answer, process
 from test_terminal import in_terminal, plain
 
 from nnctl.runs.store import Run

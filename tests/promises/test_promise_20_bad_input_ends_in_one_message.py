@@ -87,6 +87,10 @@ def places(tree: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [above, *(place for key, value in inner for place in places(value, (*above, key)))]
 
 
+def copied(tree: Any) -> Any:
+    return json.loads(json.dumps(tree))
+
+
 def at(tree: Any, place: tuple[Any, ...]) -> Any:
     for key in place:
         tree = tree[key]
@@ -96,7 +100,7 @@ def at(tree: Any, place: tuple[Any, ...]) -> Any:
 @st.composite
 def spoiled_specs(draw) -> str:
     """Return the text of an experiment's spec with one to three changes."""
-    spec = json.loads(json.dumps(draw(st.sampled_from(specs()))))
+    spec = copied(draw(st.sampled_from(specs())))
     for _ in range(draw(st.sampled_from([1, 1, 2, 3]))):
         *above, key = draw(st.sampled_from(places(spec)[1:] or [("name",)]))
         parent = at(spec, tuple(above))
@@ -107,22 +111,22 @@ def spoiled_specs(draw) -> str:
             case "delete":
                 parent.pop(key, None) if isinstance(parent, dict) else parent.pop(key)
             case "twice" if isinstance(parent, list):
-                parent.insert(key, parent[key])
+                parent.insert(key, copied(parent[key]))
             case "leaf":
-                parent[key] = draw(st.sampled_from(LEAVES))
+                parent[key] = copied(draw(st.sampled_from(LEAVES)))
             case "rename" if isinstance(parent, dict):
                 parent[draw(st.sampled_from([*names(), f"{key}x", 1, None, True]))] = parent.pop(key, None)
             case "swap":
-                parent[key] = json.loads(json.dumps(at(spec, draw(st.sampled_from(places(spec))))))
+                parent[key] = copied(at(spec, draw(st.sampled_from(places(spec)))))
             case "splice":
-                parent[key] = at(other, draw(st.sampled_from(places(other)[1:])))
+                parent[key] = copied(at(other, draw(st.sampled_from(places(other)[1:]))))
             case "name":
                 parent[key] = draw(st.sampled_from(names()))
             case "number" if isinstance(parent[key], int | float):
                 parent[key] = draw(st.sampled_from([-parent[key], parent[key] + 0.5, str(parent[key]), [parent[key]]]))
             case "section":
                 section = draw(st.sampled_from(sorted(other)))
-                spec[section] = other[section]
+                spec[section] = copied(other[section])
     text = json.dumps(
         spec, indent=1, ensure_ascii=False
     )  # JSON is YAML, but for NaN and Infinity, which are texts then
@@ -158,7 +162,7 @@ def test_5000_spoiled_specs_end_in_a_message_or_train(text):
     try_spec(text)
 
 
-@few(100)
+@few(40)
 @given(st.one_of(st.binary(max_size=400), st.text(max_size=200).map(lambda text: text.encode(errors="replace"))))
 @example(b"\xff\xfe")
 @example(b"\x00")
@@ -279,10 +283,7 @@ def test_the_data_that_are_spoiled_can_be_learned_from_before(name):
     assert is_in_order(call("train", "--no-plot"))
 
 
-@pytest.mark.parametrize("name", FILES)
-@few(12)
-@given(data=st.data())
-def test_a_spoiled_data_file_ends_in_a_message_or_trains(name, data):
+def try_data(name: str, data: st.DataObject) -> None:
     lay_out_files()
     write_spec(name)
     Path(name).write_bytes(data.draw(spoiled_bytes(FILES[name][1])))
@@ -290,6 +291,21 @@ def test_a_spoiled_data_file_ends_in_a_message_or_trains(name, data):
     path = Path(name).parts[0]
     is_in_order(call("init", path, "-o", "started.yaml", "--force"))
     is_in_order(call("data", path))
+
+
+@pytest.mark.parametrize("name", FILES)
+@few(5)
+@given(data=st.data())
+def test_a_spoiled_data_file_ends_in_a_message_or_trains(name, data):
+    try_data(name, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
+@few(200)
+@given(data=st.data())
+def test_200_spoiled_data_files_end_in_a_message_or_train(name, data):
+    try_data(name, data)
 
 
 # ---------------------------------------------------------------------- runs
@@ -320,17 +336,14 @@ def trained(tmp_path_factory) -> Path:
     return Path(json.loads(answer.out)["run"])
 
 
-@pytest.mark.parametrize("file", KEPT)
-@few(8)
-@given(data=st.data())
-def test_a_spoiled_run_ends_in_a_message(trained, file, data):
+def try_run(trained: Path, file: str, data: st.DataObject) -> None:
     shutil.rmtree("spoiled", ignore_errors=True)
     shutil.copytree(trained, "spoiled/run")
     path = Path("spoiled/run", file)
     if data.draw(st.booleans()) and path.suffix == ".json":
         record = json.loads(path.read_text())
         place = data.draw(st.sampled_from(places(record)[1:]))
-        at(record, place[:-1])[place[-1]] = data.draw(st.sampled_from(LEAVES))
+        at(record, place[:-1])[place[-1]] = copied(data.draw(st.sampled_from(LEAVES)))
         path.write_text(json.dumps(record))
     else:
         path.write_bytes(data.draw(spoiled_bytes(path.read_bytes())))
@@ -347,6 +360,21 @@ def test_a_spoiled_run_ends_in_a_message(trained, file, data):
     if path.exists() and path.name == "run.json":
         path.write_text(path.read_text(errors="replace").replace('"done"', '"interrupted"'))
     is_in_order(call("train", "--resume", "spoiled/run", "--no-plot"))
+
+
+@pytest.mark.parametrize("file", KEPT)
+@few(4)
+@given(data=st.data())
+def test_a_spoiled_run_ends_in_a_message(trained, file, data):
+    try_run(trained, file, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", KEPT)
+@few(150)
+@given(data=st.data())
+def test_150_spoiled_runs_end_in_a_message(trained, file, data):
+    try_run(trained, file, data)
 
 
 # ---------------------------------------------------------------------- command lines
@@ -414,14 +442,25 @@ def command_lines(draw) -> list[str]:
     return [*draw(st.sampled_from([[], [], [], ["--nope"]])), name, *words]
 
 
-@few(200)
-@given(command_lines())
-@example(["train", "spec.yaml", "--seeds", "0"])
-@example(["show", "\udc80", "--json"])
-@example(["ls", "\x1b[31m"])
-def test_any_command_line_ends_in_a_message_or_is_carried_out(trained, words):
+def try_command_line(trained: Path, words: list[str]) -> None:
     lay_out_files()
     Path("spec.yaml").write_text(POINTS)
     if not Path("run").exists():
         shutil.copytree(trained, "run")
     is_in_order(call(*words))
+
+
+@few(60)
+@given(command_lines())
+@example(["train", "spec.yaml", "--seeds", "0"])
+@example(["show", "\udc80", "--json"])
+@example(["ls", "\x1b[31m"])
+def test_any_command_line_ends_in_a_message_or_is_carried_out(trained, words):
+    try_command_line(trained, words)
+
+
+@pytest.mark.slow
+@few(2000)
+@given(command_lines())
+def test_2000_command_lines_end_in_a_message_or_are_carried_out(trained, words):
+    try_command_line(trained, words)
