@@ -52,7 +52,7 @@ def enlarged(data: Prepared, spec: Spec) -> Prepared:
 
 def changes_rows(spec: Spec) -> bool:
     """Return whether rows are changed on their way to the network, and not only made before."""
-    return not all(step.comes_first for step in spec.data.augment)
+    return not all(step.makes_rows for step in spec.data.augment)
 
 
 def augmenter_of(spec: Spec, data: Prepared, train: Examples) -> Augmenter | None:
@@ -62,7 +62,7 @@ def augmenter_of(spec: Spec, data: Prepared, train: Examples) -> Augmenter | Non
     from nnctl.data.augment.audio_augmenter import AudioAugmenter  # noqa: PLC0415 - plain runs do without
     from nnctl.data.augment.augmenter import Augmenter, TextAugmenter  # noqa: PLC0415
 
-    steps = [step for step in spec.data.augment if not step.comes_first]
+    steps = [step for step in spec.data.augment if not step.makes_rows]
     given = (steps, Inputs.of(data), train.x, train.t, train.w, data.train.rows)
     if data.recordings is not None:
         return AudioAugmenter(data.recordings, *given, seed=spec.seed)

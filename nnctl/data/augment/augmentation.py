@@ -199,6 +199,8 @@ class Augmentation(Component, family="augmentation"):
 
     comes_first: ClassVar[bool] = False
     """Whether it is done once, before the training, so that nothing can stand before it."""
+    makes_rows: ClassVar[bool] = False
+    """Whether all it does is done then: it makes rows, and changes none on their way to the network."""
     changes_sound: ClassVar[bool] = False
     """Whether it changes a recording, before the features are made of it."""
 
@@ -216,7 +218,7 @@ class Augmentation(Component, family="augmentation"):
         """Return why rows with such targets cannot be changed in this way, or None."""
         return None
 
-    def enlarged(self, data: Prepared, seed: int) -> Prepared:  # noqa: ARG002 - those that come first depend on it
+    def enlarged(self, data: Prepared, seed: int) -> Prepared:  # noqa: ARG002 - those that make rows depend on it
         """Return the data with the rows that it makes once, before the training."""
         return data
 

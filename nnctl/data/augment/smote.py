@@ -39,7 +39,7 @@ class Smote(Augmentation, name="smote"):
     4.2, and 6.1 for SMOTE-NC, arXiv:1106.1813; imbalanced-learn's `SMOTE` and `SMOTENC`.
     """
 
-    comes_first = True
+    comes_first = makes_rows = True
 
     neighbours: PositiveInt = 5
     """How many of the nearest rows of its class a row may be mixed with; k in the paper."""
