@@ -55,6 +55,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Files: runs in runs (--runs-dir), fetched data in datasets (NNCTL_DATASETS). Caches of libraries: fonts "
+    "that Matplotlib found, in ~/.cache/matplotlib (MPLCONFIGDIR); data of openml.org, in ~/scikit_learn_data "
+    "(SCIKIT_LEARN_DATA).",
 )
 
 app.command("train")(train.command)

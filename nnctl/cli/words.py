@@ -80,10 +80,10 @@ def write_file(path: Path, text: str) -> None:
     try:
         mode = path.stat().st_mode if path.exists() else None
         if mode is not None and not S_ISREG(mode):  # /dev/stdout, or a pipe
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
             return
         file = path.resolve()  # a link stays a link
-        replace(file, text.encode())
+        replace(file, text.encode(errors="backslashreplace"))
         if mode is not None:
             file.chmod(mode)
     except (DiskError, OSError) as error:
