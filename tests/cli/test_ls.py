@@ -58,3 +58,15 @@ def test_ctrl_c_is_answered(here, nnctl, monkeypatch):
     monkeypatch.setattr("nnctl.runs.listing.given", interrupted)
     code, out, err = nnctl("ls")
     assert (code, out, err) == (130, "", "interrupted.\n")
+
+
+def test_a_run_that_says_done_without_a_result_or_a_spec_is_broken(here, nnctl):
+    for name, lost in (("unjudged", "summary"), ("unknown", "spec")):
+        path = make_run(RUNS, name) / "run.json"
+        record = json.loads(path.read_text())
+        del record[lost]
+        path.write_text(json.dumps(record))
+    found = {entry["name"]: entry for entry in json.loads(nnctl("ls", "--json").out)["entries"]}
+    assert {entry["status"] for entry in found.values()} == {"broken"}
+    assert "holds no result" in found["unjudged"]["reason"]
+    assert "has no spec" in found["unknown"]["reason"]

@@ -74,3 +74,21 @@ def test_a_file_that_is_gone_by_the_time_it_is_looked_at_is_left_out(here, nnctl
     shown = nnctl("show", "toy-1")
     assert "run.json" in shown.out
     assert "gone" not in shown.out
+
+
+def test_what_is_no_run_is_not_walked_through(here, nnctl, monkeypatch):
+    (here / "big").mkdir()
+    monkeypatch.setattr("os.walk", lambda *_: 1 / 0)
+    assert nnctl("show", "big").code == 0
+    assert json.loads(nnctl("show", "big", "--json").out)["files"] == {}
+
+
+def test_one_epoch_is_one(here, nnctl):
+    (here / "spec.yaml").write_text(
+        "data: {source: iris}\narchitecture: [dense: outputs]\nloss: cross_entropy\n"
+        "training: {epochs: 1, batch_size: full}\n"
+    )
+    assert "after 1 epoch, 1 step, " in nnctl("train", "--no-plot").out
+    [run] = (here / "runs").iterdir()
+    assert "1 epoch," in nnctl("show", run).out
+    assert "identical: 1 epoch," in nnctl("repro", run).out

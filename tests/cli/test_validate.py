@@ -98,3 +98,10 @@ def test_json_tells_what_is_wrong_with_the_data(nnctl, spec):
 @pytest.mark.parametrize("arguments", [["--nope"], ["a.yaml", "nonsense"]])
 def test_a_wrong_command_line_ends_with_2(nnctl, spec, arguments):
     assert nnctl("validate", *arguments).code == 2
+
+
+def test_a_network_for_tokens_on_numbers_says_what_to_write(nnctl, spec):
+    encoder = "{transformer_encoder: {width: 8, heads: 2, depth: 1%s}}, {dense: outputs}"
+    code, _, err = nnctl("validate", spec, f"architecture=[{encoder % ''}]")
+    assert code == 2
+    assert "'inputs: numbers'" in err

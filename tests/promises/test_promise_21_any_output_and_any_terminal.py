@@ -58,7 +58,7 @@ LINES = {
     "show": ["run"],
     "rm": ["gone", "--yes"],
 }
-QUICK = ["train", "validate", "predict", "explain", "ls", "show"]
+QUICK = ["train", "predict", "explain", "show"]
 every_command = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in LINES]
 )
