@@ -13,7 +13,9 @@ The first two lines are no test of the doctor on specs that it does not know: or
 changed after its first run over them, in which it named 74 of 82. The fresh specs were written when that was done, and
 no rule was tuned on them. Two of the last eleven were at fault themselves, and the doctor said so: wine-parallel, meant
 to be healthy, trained for 80 updates, and was given more; a spec whose rows repeat was taken out. Lint needs no data
-for most faults; the others can only be seen in the data or in a training. ``--only NAME`` runs the specs whose name contains it, ``--json FILE`` keeps the figures.
+for most faults; the others can only be seen in the data or in a training.
+
+``--only NAME`` runs the specs whose name contains it, ``--json FILE`` keeps the figures.
 """
 
 from __future__ import annotations
