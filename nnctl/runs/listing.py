@@ -27,6 +27,7 @@ __all__ = ["Entry", "Kind", "entries_in", "entry_of", "given", "read"]
 Kind = Literal["run", "check", "broken", "foreign"]
 
 _STATUSES = frozenset(get_args(Status))
+_BEGINNING = frozenset({".lock", "checkpoints", "spec.yaml", "resolved.yaml", "preprocessing.json"})
 _DEPTH = 3
 """How many folders deep runs are looked for."""
 
@@ -120,12 +121,21 @@ def read(path: str, name: str | None = None) -> Entry:
 
 
 def _without_record(path: str, name: str) -> Entry:
-    """Return the entry of a directory that has neither file: what nnctl makes is locked before it has one."""
-    if not (named_like_ours(path.rstrip("/")) and os.path.lexists(f"{path}/.lock")):
+    """Return the entry of a directory that has neither file: what nnctl was about to make, or none of its own."""
+    if not (named_like_ours(path.rstrip("/")) and _holds_a_beginning(path)):
         return Entry(path, name, "foreign", "foreign", {}, "has no run.json")
     if lock.is_held(Path(path)):
         return Entry(path, name, "broken", "starting", {}, "a process is about to start it")
     return Entry(path, name, "broken", "broken", {}, "was killed before it began: nothing of it can be used")
+
+
+def _holds_a_beginning(path: str) -> bool:
+    """Whether there is nothing in a directory but what comes before a run.json or check.json."""
+    try:
+        inside = os.listdir(path)  # noqa: PTH208 - names are all that is needed
+    except OSError:
+        return False
+    return all(name in _BEGINNING or ".tmp-" in name for name in inside)
 
 
 def entries_in(folder: str) -> list[Entry]:

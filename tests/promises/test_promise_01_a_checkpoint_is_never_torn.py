@@ -67,7 +67,7 @@ def test_so_are_all_checkpoints_of_a_training_and_it_can_go_on_from_them(spec_fi
             go_on(run.path, tmp_path / f"copy-{step}")
         for name, content in before.items():
             run.save_tensors(name, *content)
-    assert step > 60
+    assert step > 50
 
 
 def go_on(path: Path, copy: Path) -> None:

@@ -46,7 +46,7 @@ early_stopping: {patience: 5}
     + "optimizer: {momentum: {lr: 0.05, nesterov: true}}\nschedule: {one_cycle: {warmup: 0.3}}\n",
     "plateau, alpha dropout": IRIS
     + "architecture: [dense: 8, selu, alpha_dropout: 0.1, dense: outputs]\n"
-    + "optimizer: {rmsprop: 0.05}\nschedule: {reduce_on_plateau: {patience: 1, factor: 0.5}}\n",
+    + "optimizer: {rmsprop: 0.05}\nschedule: {reduce_on_plateau: {patience: 1, factor: 0.5, min_delta: 9}}\n",
     "images on disk, mixed": DIGITS
     + "architecture: [{conv2d: {channels: 4, kernel: 3}}, batch_norm, relu, {max_pool: 2}, flatten, dense: outputs]\n",
     "a bidirectional lstm": SINE + "architecture: [{lstm: {units: 5, bidirectional: concat}}, dense: outputs]\n",
