@@ -51,6 +51,8 @@ def command(
             raise UsageError(f"{spec} is data, and {overrides[0]} changes a spec. Leave it out, or name a spec.")
         data_of_file(Path(spec).expanduser(), target, screen, runs_dir=runs_dir)
     else:
+        if spec is not None and Path(spec).is_dir():
+            raise UsageError(f"{spec} is a folder, not a spec. A spec for it is written by: nnctl init {spec}")
         if target is not None:
             raise UsageError("--target names a column of a file. In a spec the source names it.")
         data(*spec_and_overrides(spec, overrides, "data"), screen, runs_dir=runs_dir)

@@ -18,7 +18,9 @@ __all__ = ["command", "init"]
 def command(
     source: Annotated[
         str,
-        typer.Argument(help="A data set by name (iris, moons, mnist, ...); or a csv, tsv, parquet, npz, txt file."),
+        typer.Argument(
+            help="A data set (iris, mnist, ...); a csv, tsv, parquet, npz or txt file; a folder of images or wavs."
+        ),
     ] = "digits",
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The spec to write.")] = Path("spec.yaml"),
     target: Annotated[
@@ -48,7 +50,8 @@ def init(source: str, out: Path, target: str | None = None) -> list[str]:
     DiskError
         The spec cannot be written.
     """
-    from nnctl.experiment.inspection import look_at  # noqa: PLC0415 - NumPy is not needed for --help
+    from nnctl.experiment.folder_starter import folder_of, folder_spec  # noqa: PLC0415 - NumPy is not needed for --help
+    from nnctl.experiment.inspection import look_at  # noqa: PLC0415
     from nnctl.experiment.language_starter import corpus_of, language_model_spec  # noqa: PLC0415
     from nnctl.experiment.series_starter import as_series, series_spec  # noqa: PLC0415
     from nnctl.experiment.starter import starter_spec  # noqa: PLC0415
@@ -56,7 +59,12 @@ def init(source: str, out: Path, target: str | None = None) -> list[str]:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("-._") or "run"
     asked = f"nnctl init {source}" + (f" --target {target}" if target else "")
     corpus = None if target else corpus_of(source, out.parent)
-    if corpus is not None:
+    folder = None if target else folder_of(source, out.parent)
+    if folder is not None:
+        write_file(out, folder_spec(folder, name, asked))
+        what = "images" if folder.kind == "images" else "recordings"
+        lines = [f"wrote {out}: {folder.files:,} {what} of {folder.classes} class{'es' * (folder.classes != 1)}"]
+    elif corpus is not None:
         write_file(out, language_model_spec(corpus, name, asked))
         lines = [f"wrote {out}: a language model"]
     else:
