@@ -56,8 +56,10 @@ def test_a_training_ends_with_74_whichever_write_fails_and_goes_on_when_there_is
             if not (path / "run.json").exists():
                 continue
             run = Run.open(path)
-            assert run.status in {"running", "failed"}  # where not even that can be written, it is listed as killed
-            assert end_of(finish(resumed(run))) == whole
+            if run.status != "done":  # the very last step may fail: to see its new name onto the disk
+                assert run.status in {"running", "failed"}  # where that cannot be written it is listed as killed
+                finish(resumed(run))
+            assert end_of(run) == whole
     assert answer.code == 0
     assert at > 20
 

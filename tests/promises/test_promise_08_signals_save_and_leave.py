@@ -120,8 +120,10 @@ def test_a_second_one_while_it_saves_leaves_a_whole_checkpoint(monkeypatch, whol
 def test_an_evaluation_that_takes_too_long_is_left(monkeypatch, whole, number):
     with monkeypatch.context() as patch:
         patch.setattr(Signals, "WAIT", 0.1)
-        signalled(patch, Judge, "network", number, at=2, then=60)
-        left(call("train", "spec.yaml", "--no-plot"), number)
+        signalled(patch, Judge, "network", number, at=2, then=20)
+        answer = call("train", "spec.yaml", "--no-plot")
+    left(answer, number)
+    assert "interrupted at once; what was saved last holds" in answer.err
     assert the_run().status == "interrupted"
     assert end_of(finish(resumed(the_run()))) == whole
 

@@ -82,12 +82,16 @@ def state(folder: Path) -> dict[str, tuple]:
     return {str(f): (f.lstat().st_size, f.lstat().st_mtime_ns, f.lstat().st_ctime_ns, f.lstat().st_mode) for f in files}
 
 
+TRIED: list[str] = []
+
+
 def refuse_changes(event: str, arguments: tuple) -> None:
     """Let the whole file system be read-only for this process, root or not; devices are none of it."""
     if event == "open":
         path, _, flags = arguments
         is_file = isinstance(path, str | bytes) and not os.fsdecode(path).startswith("/dev/")
         if is_file and flags & WRITING:
+            TRIED.append(os.fsdecode(path))
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
     elif event in CHANGES:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(arguments[0]))
@@ -101,6 +105,7 @@ def test_no_reader_writes_anything_anywhere(folder, tmp_path, more):
         for command in [*readers(folder), *more]:
             answer = call(*command)
             assert answer.code == 0, (command, answer)
+            assert not TRIED, "whether it is refused or not"
 
     with Run(folder / "running-1").lock():
         found = state(tmp_path)
