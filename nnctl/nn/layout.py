@@ -15,7 +15,7 @@ from nnctl.nn.memory import Use, borrowed, held
 
 __all__ = ["EVALUATED", "Layout", "Row", "Slot"]
 
-EVALUATED = 1 << 23
+EVALUATED = 1 << 22
 """Numbers that inference holds at a time, in every thread; larger blocks are no faster."""
 
 

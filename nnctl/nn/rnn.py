@@ -29,6 +29,8 @@ class Rnn(Recurrent, name="rnn"):
     where both directions are concatenated. Every layer and direction has tensors of its own: ``0.rnn/1.backward.U`` is
     U of the second layer (counted from 0) on the way from the end.
 
+    Memory: of a batch, 2 H + D + 1 numbers a step, sequence, layer and direction are kept for the way back.
+
     Source: Elman (1990), "Finding structure in time"; backpropagation through time from Werbos (1990),
     "Backpropagation through time: what it does and how to do it". One bias where PyTorch has two that are added.
     """

@@ -9,13 +9,14 @@ have, with the temporary arrays of NumPy and what the allocator keeps. The price
 anything but the data is allocated. Every one is to be within a quarter of the truth; the program ends with 1 where one
 is not.
 
-With ``--torch``, the peak of PyTorch for the networks of ``convolution.py``, ``recurrence.py`` and ``attention.py``,
-beside ours: the growth of a fresh process that trains each for a few steps.
+With ``--torch``, where it is installed, the same growth for the networks of ``convolution.py``, ``recurrence.py`` and
+``attention.py`` in place of the twenty: that of a fresh process in which nnctl trains them, and PyTorch.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import resource
 import subprocess
@@ -175,22 +176,63 @@ def warm_up() -> None:
 
 def measured(task: dict[str, Any]) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as folder:
-        path = spec_of(task, Path(folder))
-        done = subprocess.run(
-            [sys.executable, __file__, "--train", str(path)], capture_output=True, text=True, check=False
-        )
+        return in_a_process("--train", str(spec_of(task, Path(folder))))
+
+
+def in_a_process(*arguments: str) -> dict[str, int]:
+    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
+
+
+PEERS: dict[str, tuple[str, dict[str, bool]]] = {
+    **dict.fromkeys(("C1", "C2", "C3", "C4"), ("convolution", {"channels_last": True})),
+    **dict.fromkeys(("R1", "R2", "R3"), ("recurrence", {"fused": True})),
+    "X1-relu": ("attention", {"by_hand": False}),
+}
+"""The networks that PyTorch trains too: where they are described, and its usual form there."""
+
+
+def train_peer(name: str, who: str) -> None:
+    """Train one of those networks for some steps in this process, and print what it took."""
+    warm_up()
+    kind, form = PEERS[name]
+    module = importlib.import_module(kind)
+    task = module.TASKS[name]
+    x, y = module.arrays(task)
+    if who == "PyTorch":
+        import torch
+
+        torch.ones(512, 512) @ torch.ones(512, 512)
+    forget()
+    before = resident()
+    module.ours(task, x, y, 2)(20) if who == "nnctl" else module.theirs(task, x, y, 2, **form)(20)
+    print(json.dumps({"true": largest() - before}))
+
+
+def beside_torch() -> None:
+    print(f"{'MiB':10s}{'nnctl':>8s}{'PyTorch':>9s}")
+    for name in PEERS:
+        ours, theirs = (in_a_process("--peer", name, who)["true"] / MIB for who in ("nnctl", "PyTorch"))
+        print(f"{name:10s}{ours:8.1f}{theirs:9.1f}", flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--specs", nargs="*", default=list(SPECS), choices=list(SPECS))
     parser.add_argument("--train", metavar="SPEC", help=argparse.SUPPRESS)
+    parser.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--torch", action="store_true", help="the networks that PyTorch trains too")
     chosen = parser.parse_args()
     if chosen.train:
         train(chosen.train)
+        return 0
+    if chosen.peer:
+        train_peer(*chosen.peer)
+        return 0
+    if chosen.torch:
+        beside_torch()
         return 0
     print(f"{'MiB':25s}{'price':>8s}{'true':>8s}{'ratio':>7s}   data, copies, parameters, activations, evaluation")
     wrong = 0

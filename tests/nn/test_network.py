@@ -176,9 +176,9 @@ def test_prediction_in_blocks_equals_one_block() -> None:
     np.testing.assert_allclose(found.predict(x), whole, rtol=1e-10, atol=1e-12)
 
 
-def test_a_block_of_inference_is_1024_rows_or_what_32_mb_hold() -> None:
+def test_a_block_of_inference_is_1024_rows_or_what_16_mb_hold() -> None:
     assert layout([{"dense": 4}]).evaluation_rows == 1024
-    assert layout([{"dense": 2**18}, {"dense": 4}]).evaluation_rows == 31
+    assert layout([{"dense": 2**18}, {"dense": 4}]).evaluation_rows == 15
 
 
 def test_prediction_changes_neither_statistics_nor_the_training_in_progress() -> None:
