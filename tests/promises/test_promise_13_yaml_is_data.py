@@ -60,12 +60,12 @@ def test_the_bomb_of_aliases_has_324_bytes_and_no_more_events_are_looked_at_than
     def counted(composer):
         nonlocal steps
         steps += 1
+        assert steps < 200_000  # and not all the 4,800,000 that are written
         return following(composer)
 
     monkeypatch.setattr(compose._Composer, "_next", counted)
     with pytest.raises(SpecError):
         loads(text)
-    assert steps < 3 * compose.MAX_VALUES
 
 
 @pytest.mark.parametrize("bomb", [name for name in ALL if name != "large"])

@@ -25,6 +25,7 @@ from nnctl.core.errors import DataError, DiskError, NnctlError
 from nnctl.data.cards import CardFile, data_folder, read_card
 from nnctl.data.sources import Source
 from nnctl.runs.folder import make_folder
+from nnctl.runs.records import Records
 from nnctl.runs.store import Run
 
 TRAVERSALS = [
@@ -248,3 +249,11 @@ def test_a_run_that_is_written_to_is_no_link(run, canary):
     with pytest.raises(DiskError, match="is a link"):
         Run.open(run).save_tensors("last", {"a": np.zeros(1)}, {})
     assert [path.name for path in canary.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("file", ["metrics.jsonl", "health.jsonl"])
+def test_records_are_not_appended_to_what_a_link_leads_to(file, run, canary):
+    (run / file).unlink(missing_ok=True)
+    (run / file).symlink_to(canary / "file")
+    with pytest.raises(DiskError, match="cannot be written"):
+        Records(run / file).append({"epoch": 1})
