@@ -16,6 +16,7 @@ from nnctl.core.inert import inert_json
 from nnctl.data.audio import AudioEncoder
 from nnctl.data.columns import ColumnEncoder
 from nnctl.data.finite import refuse_unusable
+from nnctl.data.preprocessing_form import refuse_another_form
 from nnctl.data.scaling import Affine
 from nnctl.data.table import Table, counted
 from nnctl.data.targets import Task, class_indices, regression_values
@@ -221,6 +222,7 @@ class Preprocessing:
         """
         try:
             plain = json_of(text)
+            refuse_another_form(plain)
             return cls(
                 task=plain["task"],
                 inputs=tuple(plain["inputs"]),
@@ -236,4 +238,4 @@ class Preprocessing:
                 audio=AudioEncoder.from_plain(plain["audio"]) if plain.get("audio") else None,
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"the run's preprocessing cannot be read: {type(error).__name__}: {error}.") from error
+            raise DataError(f"the run's preprocessing cannot be read: {error}.") from None
