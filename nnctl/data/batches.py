@@ -75,8 +75,8 @@ class Batches:
     lengths : int array (N,) or None
         How many positions of every row are there, where rows are sequences of different lengths. A batch is then as
         long as its longest row, and rows of like length come together.
-    whole : bool
-        Whether every batch is as long as the longest row of all, for layers that take no other length.
+    shortest : int
+        How many positions a batch has at least, for layers that take no fewer.
     augmenter : Augmenter or None
         Changes the rows of a batch, which are copies, and their targets.
     """
@@ -91,11 +91,11 @@ class Batches:
         shuffle: bool = True,
         seed: int = 0,
         lengths: Array | None = None,
-        whole: bool = False,
+        shortest: int = 1,
         augmenter: Augmenter | None = None,
     ) -> None:
         self.x, self.t, self.w, self.lengths = x, t, w, lengths
-        self.whole = whole
+        self.shortest = shortest
         self.augmenter = augmenter
         self.rows = rows
         self.seed = seed
@@ -213,6 +213,6 @@ class Batches:
         lengths = self.lengths[rows]
         if self.augmenter is not None:
             lengths = self.augmenter.lengths_of(batch.x, lengths)
-        longest = batch.x.shape[1] if self.whole else int(lengths.max())
+        longest = max(int(lengths.max()), self.shortest)
         t = np.ascontiguousarray(batch.t[:, :longest]) if is_positionwise(batch.t) else batch.t
         return batch._replace(x=np.ascontiguousarray(batch.x[:, :longest]), t=t, mask=present(lengths, longest))

@@ -265,7 +265,7 @@ class Experiment:
             shuffle=self.spec.training.shuffle,
             seed=self.spec.seed,
             lengths=train.lengths,
-            whole=not self.layout.any_length,
+            shortest=self.layout.shortest if train.lengths is not None else 1,
             augmenter=augmenter_of(self.spec, self.data, train),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -127,9 +128,20 @@ class Layout:
         return any(row.layer.sharded for row in self.rows)
 
     @property
-    def any_length(self) -> bool:
-        """Whether sequences may be shorter than the input shape says."""
-        return all(row.layer.any_length for row in self.rows)
+    def shortest(self) -> int:
+        """The fewest positions of a sequence that all layers take: kernels must fit, and some want one length only."""
+        longest, *rest = self.shape
+        if not all(row.layer.any_length for row in self.rows):
+            return longest
+
+        def fits(positions: int) -> bool:
+            try:
+                self.root.out_shape((positions, *rest))
+            except ShapeError:
+                return False
+            return True
+
+        return bisect_left(range(1, longest), True, key=fits) + 1
 
     @property
     def evaluation_rows(self) -> int:

@@ -75,3 +75,15 @@ def test_a_metric_that_compares_all_rows_is_refused_where_every_position_is_one(
     assert "spec.yaml:3:" in answer.err
     assert "roc_auc compares every row with every other" in answer.err
     assert "val_perplexity" in nnctl("train", "spec.yaml", "metrics=[perplexity]", "--no-plot").out
+
+
+@pytest.mark.parametrize("then", ["global_max_pool", "{lstm: 4}", "{attention: 2}, global_avg_pool", "flatten"])
+def test_texts_shorter_than_a_kernel_are_trained_on_and_predicted(nnctl, here, then):
+    spec = written(here, "word")
+    (here / "reviews.csv").write_text("text,label\n" + "a good and fine film,pos\nbad,neg\n" * 20)
+    text = (here / spec).read_text()
+    (here / spec).write_text(text.replace("global_avg_pool", f"{{conv1d: {{channels: 4, kernel: 4}}}}, {then}"))
+    assert nnctl("train", spec, "training.batch_size=4", "--no-plot", "--runs-dir", "runs").code == 0
+    (here / "new.txt").write_text("bad\na good film\n")
+    [run] = here.glob("runs/reviews-*")
+    assert nnctl("predict", run, "new.txt").code == 0

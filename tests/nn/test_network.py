@@ -236,3 +236,17 @@ def test_the_gradient_of_any_stack_is_that_of_finite_differences(layers: list[An
     found_slope = np.vdot(dx, v)
     ahead, behind = (np.vdot(dy, replica.forward(x + sign * h * v, training=True)) for sign in (1, -1))
     assert found_slope == pytest.approx((ahead - behind) / (2 * h), rel=1e-3, abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("layers", "shortest"),
+    [
+        ([{"lstm": 4}], 1),
+        ([{"conv1d": {"channels": 4, "kernel": 5}}, "global_avg_pool"], 5),
+        ([{"conv1d": {"channels": 4, "kernel": 5, "padding": "same"}}, {"max_pool": 3}, "global_max_pool"], 3),
+        ([{"residual": [{"segment": {"stop": 7, "layers": ["tanh"]}}]}, {"gru": 4}], 7),
+        ([{"conv1d": 4}, "flatten", {"dense": 2}], 12),
+    ],
+)
+def test_the_shortest_sequence_is_the_one_that_every_layer_takes(layers, shortest) -> None:
+    assert layout(layers, (12, 3)).shortest == shortest

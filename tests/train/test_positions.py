@@ -72,6 +72,14 @@ def test_a_batch_is_as_long_as_its_longest_row_and_rows_of_like_length_come_toge
     assert batches.order(1).tolist() != batches.order(2).tolist()
 
 
+def test_a_batch_is_no_shorter_than_a_kernel_that_reads_it():
+    x, y, _ = sequences()
+    lengths = np.full(N, 2)
+    for batch in Batches(x, y, None, 4, lengths=lengths, shortest=5).epoch(0):
+        assert batch.x.shape[1] == batch.t.shape[1] == 5
+        assert np.array_equal(batch.mask, np.tile([True, True, False, False, False], (len(batch.x), 1)))
+
+
 def test_an_epoch_is_judged_by_all_its_positions():
     x, y, lengths = sequences()
     loss, net = Loss.parse("cross_entropy"), network()
