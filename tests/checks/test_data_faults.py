@@ -213,6 +213,18 @@ def test_copies_do_not_make_a_column_look_telling(data):
     assert ("shared-rows", "fail") in bad(report)
 
 
+def test_all_places_of_a_picture_that_tell_the_class_are_one_warning(data):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 200)
+    x = rng.integers(0, 200, (200, 6, 6)).astype(np.uint8)
+    x[:, :2, :2] = 255 * y[:, None, None]
+    report = data.look(data.npz(x, y), CLASSES, "architecture=[flatten, {dense: outputs}]")
+    [leak] = [finding for finding in report.findings if finding.rule == "target-leak"]
+    assert (leak.verdict, leak.where) == ("warn", "(0, 0)")
+    assert "avoids 100.0% of the errors of guessing, and 3 other places nearly as much" in leak.message
+    assert "drop" not in leak.fix
+
+
 def test_an_only_input_may_predict_the_target(data):
     frame = pl.DataFrame({"a": np.linspace(0, 1, 200), "y": 2 * np.linspace(0, 1, 200)})
     assert places(data.look(data.csv(frame), VALUES), "target-leak") == []

@@ -10,6 +10,7 @@ import numpy as np
 from nnctl.checks.data.view import View
 from nnctl.core.arrays import Array, Float
 from nnctl.core.finding import Finding, Rule
+from nnctl.data.table import counted
 
 __all__ = ["measure_leaks", "target_leaks"]
 
@@ -31,7 +32,8 @@ LEAK = Rule(
     "the rows with the same, or else the nearest, value; in a regression also a straight line. Its skill is the share "
     "of the errors of always guessing the commonest class (or of the variance) that it avoids. Warns from 0.98 on, or "
     "0.995 where most rows have a value of their own; fails where it is 1 and values and classes go one to one, or "
-    "from 0.9999 on in a regression. Copies count once. From 40 rows on; not for an only input.",
+    "from 0.9999 on in a regression. Of pictures and sequences all such places together are one finding. Copies count "
+    "once. From 40 rows on; not for an only input.",
     fix="Ask whether the column is known at the time of prediction. If not, drop it: `drop: [NAME]` in the source.",
     source="Holte (1993), Very simple classification rules perform well on most commonly used datasets; Kaufman, "
     "Rosset and Perlich (2012), Leakage in data mining",
@@ -125,6 +127,9 @@ def target_leaks(view: View, skills: dict[str, float]) -> Iterator[Finding]:
     """Judge the columns that predict the target by themselves."""
     if not skills:
         return
+    if view.is_grid and max(skills.values()) >= SKILL:
+        yield _telling_places(view, skills)
+        return
     found = False
     for name, skill in skills.items():
         limit = CONTINUOUS_SKILL if _is_continuous(view, name) else SKILL
@@ -151,6 +156,23 @@ def target_leaks(view: View, skills: dict[str, float]) -> Iterator[Finding]:
             value=skills[best],
             threshold=SKILL,
         )
+
+
+def _telling_places(view: View, skills: dict[str, float]) -> Finding:
+    """Return what is said of all places of a picture or a sequence that predict the target by themselves."""
+    telling = [name for name, skill in skills.items() if skill >= SKILL]
+    best = max(telling, key=lambda name: skills[name])
+    of = "of the errors of guessing" if view.classes else "of the target's variance"
+    others = f", and {counted(len(telling) - 1, 'other place')} nearly as much" if len(telling) > 1 else ""
+    exact = view.classes is None and skills[best] >= RECODED
+    return (LEAK.fail if exact else LEAK.warn)(
+        f"this place alone {'avoids' if view.classes else 'explains'} {skills[best]:.1%} {of}{others}.",
+        where=best,
+        value=skills[best],
+        threshold=SKILL,
+        fix="Look at the samples there: a mark that goes with the class will not be there when the network is used. "
+        "Where the classes honestly differ so much, there is little need of a network.",
+    )
 
 
 def _is_continuous(view: View, name: str) -> bool:
