@@ -46,8 +46,8 @@ def command(
 ) -> None:
     """Predict with a trained network; preprocessing, weights and class names come from its run.
 
-    The CSV has a line for every row: its number, the prediction, the probability of each class (the score, where the
-    loss gives no probabilities), and the target, where the input has it.
+    The CSV has a line for every row: its number, the file of an image or a recording, the prediction, the probability
+    of each class (the score, where the loss gives no probabilities), and the target, where the input has it.
     """
     from nnctl.cli.render import Screen, number  # noqa: PLC0415 - NumPy and Rich are not needed for --help
     from nnctl.experiment.prediction import Predictor  # noqa: PLC0415

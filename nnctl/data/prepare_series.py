@@ -112,7 +112,8 @@ def split_in_time(series: Series, plan: SplitPlan) -> tuple[dict[PartName, Array
         if not len(parts[name]):
             _refuse_empty(series, name, n)
     left_out = len(origins) - sum(map(len, parts.values()))
-    said = f"{counted(left_out, 'window')} whose targets straddle a border between parts left out"
+    are = "is" if left_out == 1 else "are"
+    said = f"{counted(left_out, 'window')} whose targets straddle a border between parts {are} left out"
     return parts, (said,) if left_out else ()
 
 

@@ -71,6 +71,8 @@ class Table:
         How much each row counts in the loss.
     side : mapping of str to array (N,)
         Columns that are no inputs, by name, such as the group or the time of a row.
+    files : tuple of str
+        The file of every row, where an input to predict has one for each.
     parts : mapping of part name to array of row numbers
         The parts that the source itself defines; empty where all rows are one pool.
     columns : Columns
@@ -103,6 +105,7 @@ class Table:
     classes: tuple[str, ...] | None = None
     weight: Array | None = None
     side: Mapping[str, Array] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
     parts: Mapping[PartName, Array] = field(default_factory=dict)
     columns: Columns = field(default_factory=Columns)
     dropped: tuple[str, ...] = ()

@@ -56,8 +56,9 @@ class Prediction:
     notes : tuple of str
         What a person should know.
     places : mapping of str to sequence
-        What else tells the predictions apart: the `position` in its row, counted from 1, where every position of a
-        sequence has one; of a time series when it is made, for which time, and how many steps ahead.
+        What else tells the predictions apart: the `file` of an image or a recording; the `position` in its row,
+        counted from 1, where every position of a sequence has one; of a time series when it is made, for which time,
+        and how many steps ahead.
     names : tuple of str
         What the outputs of a forecast are called; else empty.
     """
@@ -128,11 +129,14 @@ class Predictor:
             except DataError as error:
                 notes = (*notes, f"no score: {error}")
         rows = np.arange(1, len(table) + 1)
-        if y is None:
-            return self._prediction(x, table.lengths, rows, notes)
-        t = self.loss.encode(y, self.network.layout.out_shape[-1], self.network.dtype)
-        examples = Examples(x, self._in_own_units(y), t, lengths=table.lengths)
-        return self._prediction(x, table.lengths, rows, notes, y, examples)
+        examples = None
+        if y is not None:
+            t = self.loss.encode(y, self.network.layout.out_shape[-1], self.network.dtype)
+            examples = Examples(x, self._in_own_units(y), t, lengths=table.lengths)
+        predicted = self._prediction(x, table.lengths, rows, notes, y, examples)
+        if not table.files:
+            return predicted
+        return replace(predicted, places={"file": [table.files[row - 1] for row in predicted.rows], **predicted.places})
 
     def of_part(self, part: PartName) -> Prediction:
         """Predict a part of the run's own data, drawn again from the source; the score is that of the run.

@@ -73,7 +73,7 @@ def test_a_corrupt_image_is_named_and_skipped_only_if_the_spec_says_so(nnctl, pe
     assert "pets/dog/7.png: is no image that can be read" in answer.err.replace("\n", "")
     skipped = nnctl("train", "spec.yaml", "data.source.images.skip_broken=true", "--no-plot")
     assert skipped.code == 0
-    assert "1 image cannot be read and left out" in skipped.out + skipped.err
+    assert "1 image cannot be read and is left out" in skipped.out + skipped.err
 
 
 def test_images_of_different_sizes_are_refused_without_resize(nnctl, pets):

@@ -90,7 +90,7 @@ def test_prediction_hears_what_training_heard_bit_for_bit(nnctl, here, words, so
             np.testing.assert_array_equal(table.lengths[part.rows], part.lengths)
     answer = nnctl("predict", run_of(here), here / "elsewhere" / "words" / "yes" / "03.wav")
     assert answer.code == 0
-    assert answer.out.splitlines()[0] == "row,prediction,p_no,p_yes"
+    assert answer.out.splitlines()[0] == "row,file,prediction,p_no,p_yes"
     assert len(answer.out.splitlines()) == 2
 
 
@@ -114,7 +114,10 @@ def test_a_folder_whose_folders_are_the_words_is_scored_and_a_list_too(nnctl, he
     assert "accuracy" in answer.err
     (here / "list.csv").write_text("path\nwords/no/00.wav\nwords/yes/11.wav\n")
     answer = nnctl("predict", run_of(here), "list.csv")
-    assert [line.split(",")[0] for line in answer.out.splitlines()] == ["row", "1", "2"]
+    rows = [line.split(",")[:2] for line in answer.out.splitlines()]
+    assert rows == [["row", "file"], ["1", "words/no/00.wav"], ["2", "words/yes/11.wav"]]
+    [first, _] = json.loads(nnctl("predict", run_of(here), "list.csv", "--json").out)["predictions"]
+    assert first["file"] == "words/no/00.wav"
 
 
 def test_what_is_to_be_predicted_is_brought_to_the_rate_of_the_run_and_that_is_said_once(nnctl, here, words):
@@ -231,4 +234,4 @@ def test_toy_sounds_train_and_what_learned_them_hears_a_file(nnctl, here):
     [run] = here.glob("runs/tones-*")
     answer = nnctl("predict", run, "x.wav")
     assert answer.code == 0
-    assert answer.out.splitlines()[0].startswith("row,prediction,p_sine,p_square,p_rising")
+    assert answer.out.splitlines()[0].startswith("row,file,prediction,p_sine,p_square,p_rising")

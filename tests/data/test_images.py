@@ -193,7 +193,7 @@ def test_a_broken_image_is_refused_by_name_or_skipped_with_a_note(folder, damage
         table = load(folder, skip_broken=True, keep=keep)
         assert len(table.x) == len(table.y) == 19
         assert (table.y == "cat").sum() == 9
-        assert table.notes == (f"1 image cannot be read and left out: {broken}",)
+        assert table.notes == (f"1 image cannot be read and is left out: {broken}",)
 
 
 def test_what_is_skipped_is_missing_in_its_own_part(folder):
@@ -328,11 +328,14 @@ def test_images_to_predict_are_one_or_a_folder_or_a_list(folder):
     some = read_input(str(folder / "dog"), preprocessing, source)
     assert len(some) == 10
     assert some.y is None
+    assert one.files == ("3.png",)
+    assert some.files[:2] == ("0.png", "1.png")
     whole = read_input(str(folder), preprocessing, source)
     assert whole.y.tolist() == ["cat"] * 10 + ["dog"] * 10
     (folder.parent / "list.csv").write_text("path\npets/dog/1.png\n")
     listed = read_input(str(folder.parent / "list.csv"), preprocessing, source)
     np.testing.assert_array_equal(listed.x[0], some.x[1])
+    assert listed.files == (str(Path("pets", "dog", "1.png")),)
 
 
 def test_an_image_to_predict_has_the_size_that_was_trained_on(folder):

@@ -208,7 +208,7 @@ def test_a_broken_recording_is_named_and_left_out_only_if_one_says_so(folder, co
     table = load(folder, skip_broken=True)
     assert len(table) == 12
     assert table.y.tolist() == ["no"] * 6 + ["yes"] * 6
-    assert "1 recording cannot be read and left out" in table.notes[0]
+    assert "1 recording cannot be read and is left out" in table.notes[0]
 
 
 def test_broken_recordings_alone_are_nothing_to_learn_from(tmp_path):

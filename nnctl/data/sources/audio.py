@@ -115,8 +115,8 @@ class Audio(LabelledFiles, name="audio"):
         ]
         x, lengths = encoder.rows(waves)
         y = values_of(listed.labels) if listed.labels else None
-        notes = _Changes.of(headers, encoder).sentences()
-        return Table(x, y, (), self.target, lengths=lengths, sequence=True, notes=notes)
+        notes, files = _Changes.of(headers, encoder).sentences(), self.named(listed, file)
+        return Table(x, y, (), self.target, files=files, lengths=lengths, sequence=True, notes=notes)
 
     def _header(self, path: Path) -> Header | None:
         try:

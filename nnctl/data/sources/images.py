@@ -80,7 +80,8 @@ class Images(LabelledFiles, name="images"):
         if self.resize is None:
             _common_size(listed.paths, headers, (shape[0], shape[1]))
         x = np.asarray(ImageFiles(listed.paths, (shape[0], shape[1]), shape[2]))
-        return Table(x, values_of(listed.labels) if listed.labels else None, (), self.target)
+        y = values_of(listed.labels) if listed.labels else None
+        return Table(x, y, (), self.target, files=self.named(listed, file))
 
     def read(self, paths: Sequence[Path]) -> tuple[Table, Array]:
         """Return a table of the images that can be read, and which of the paths they are."""

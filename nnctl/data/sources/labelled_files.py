@@ -126,6 +126,11 @@ class LabelledFiles(Source):
             listed = self._of_csv(file, labelled=False)
         return self._not_empty(listed, file)
 
+    def named(self, listed: Listed, given: Path) -> tuple[str, ...]:
+        """Return what the files of an input are called: their places in the folder, or beside the list."""
+        folder = given if given.is_dir() else given.parent
+        return tuple(os.path.relpath(path, folder) for path in listed.paths)
+
     def _listed(self, place: Path) -> Listed:
         return self._not_empty(self._of_folder(place) if place.is_dir() else self._of_csv(place), place)
 
@@ -208,7 +213,8 @@ class LabelledFiles(Source):
     def left_out(self, paths: Sequence[Path], whole: Sequence[bool] | Array) -> tuple[str, ...]:
         """Return a note on those of the paths that cannot be read, where there are such."""
         left_out = [path for path, kept in zip(paths, whole, strict=True) if not kept]
-        said = f"{counted(len(left_out), self.kind)} cannot be read and left out: {first_of(left_out)}"
+        are = "is" if len(left_out) == 1 else "are"
+        said = f"{counted(len(left_out), self.kind)} cannot be read and {are} left out: {first_of(left_out)}"
         return (said,) if left_out else ()
 
 
