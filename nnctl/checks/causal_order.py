@@ -21,7 +21,7 @@ CAUSES: tuple[tuple[str, ...], ...] = (
     ("squashed-regression-output", "outlying-targets", "overfit-outlying-targets"),
     ("target-scaling", "target-scale", "targets-off-centre", "overfit-target-range", "capped-target"),
     # The network.
-    ("softmax-in-hidden-layer", "dropout-on-output", "normalization-on-output", "squashed-margin"),
+    ("looks-ahead", "softmax-in-hidden-layer", "dropout-on-output", "normalization-on-output", "squashed-margin"),
     ("overfit-loss-and-output", "no-symmetry-breaking", "overfit-identical-units"),
     ("sigmoid-in-deep-network", "batch-norm-on-small-batches", "large-biases", "weight-scale"),
     ("selu-without-lecun", "init-for-activation", "tanh-in-deep-network", "deep-without-residual"),

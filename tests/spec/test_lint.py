@@ -47,9 +47,14 @@ def deep(times: int, *layers: str) -> dict[str, str]:
     return hidden(f"repeat: {{layers: [{', '.join(layers)}], times: {times}}}")
 
 
+def foretelling(*layers: str, source: str = "{text: book.txt}") -> dict[str, str]:
+    return {**hidden("embedding: 8", *layers), "data": f"{{source: {source}}}", "clip": "{norm: 1}"}
+
+
 SQUASH = "[dense: 64, relu, dense: outputs, {last}]"
 NORMED = ("dense: {units: 64, bias: false}", "batch_norm", "relu")
 PLATEAU = "{reduce_on_plateau: {patience: 3}}"
+BOTH_WAYS = "gru: {units: 8, returns: sequence, bidirectional: concat}"
 
 CASES = [
     ("sigmoid-in-deep-network", "warn", deep(2, "dense: 64", "sigmoid"), deep(1, "dense: 64", "sigmoid")),
@@ -298,6 +303,25 @@ CASES = [
         "warn",
         {**LONG, "schedule": "reduce_on_plateau", "early_stopping": "{patience: 10}"},
         {**LONG, "schedule": "reduce_on_plateau", "early_stopping": "{patience: 11}"},
+    ),
+    ("looks-ahead", "fail", foretelling(BOTH_WAYS), foretelling("gru: {units: 8, returns: sequence}")),
+    (
+        "looks-ahead",
+        "fail",
+        foretelling(BOTH_WAYS, source="{seasonal: {forecast_at: every position}}"),
+        foretelling(BOTH_WAYS, source="{seasonal: {}}"),
+    ),
+    (
+        "looks-ahead",
+        "fail",
+        foretelling("position", "transformer_block: 4"),
+        foretelling("transformer_block: {heads: 4, causal: true}"),
+    ),
+    (
+        "looks-ahead",
+        "fail",
+        foretelling("conv1d: {channels: 8, padding: same}", "relu"),
+        foretelling("conv1d: {channels: 8, kernel: 1}", "relu"),
     ),
     ("recurrent-without-clipping", "warn", hidden("lstm: 32"), {**hidden("lstm: 32"), "clip": "{norm: 1}"}),
     (

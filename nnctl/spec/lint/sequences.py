@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nnctl.core.finding import Finding, Rule
+from nnctl.data.sources.card import FromCard
+from nnctl.data.sources.text import Corpus
+from nnctl.data.sources.windowed import Windowed
 from nnctl.nn.attention import Attention
+from nnctl.nn.conv import Conv1d
+from nnctl.nn.layer import Layer
 from nnctl.nn.position import Position
 from nnctl.nn.recurrent import Recurrent
 from nnctl.nn.transformer import TransformerBlock
@@ -16,6 +21,18 @@ __all__ = ["findings"]
 DEEP_POST = 4
 """Post-norm blocks in a row that want a warm-up."""
 
+AHEAD = Rule(
+    "looks-ahead",
+    "The network sees the very tokens, or steps, that it is to foretell.",
+    "In a language model the target of a position stands in the input one place further on, and in a forecast at every "
+    "position some steps further on. A layer that reads on has only to copy it: the loss falls to nothing, on the "
+    "validation part too, and the network can foretell nothing where the text or the series ends.",
+    "Fails where every position foretells what comes behind it, and attention is not causal, a recurrent layer reads "
+    "from the end too, or a convolution has padding behind the sequence.",
+    "Write 'causal: true' in attention, leave out 'bidirectional', and take recurrent layers or attention in the place "
+    "of convolutions.",
+    "Vaswani et al. (2017), section 3.2.3, arXiv:1706.03762",
+)
 NO_CLIPPING = Rule(
     "recurrent-without-clipping",
     "A recurrent layer is trained without a bound on the gradient.",
@@ -50,6 +67,9 @@ NO_WARMUP = Rule(
 
 def findings(reading: Reading) -> Iterator[Finding]:
     """Yield what is wrong with recurrent layers and attention."""
+    ahead = [placed for placed in reading.everywhere if _looks_ahead(placed.layer)]
+    if ahead and _foretells_everywhere(reading):
+        yield AHEAD.fail(f"{ahead[0].layer.name} reads on behind each position.", where=reading.where(*ahead[0].path))
     recurrent = [placed for placed in reading.everywhere if isinstance(placed.layer, Recurrent)]
     if recurrent and reading.spec.clip is None:
         yield NO_CLIPPING.warn(f"{recurrent[0].layer.name} without clip.", where=reading.where(*recurrent[0].path))
@@ -65,6 +85,22 @@ def findings(reading: Reading) -> Iterator[Finding]:
             value=len(post),
             threshold=DEEP_POST,
         )
+
+
+def _foretells_everywhere(reading: Reading) -> bool:
+    """Return whether the targets of every position are what comes behind it."""
+    source = reading.spec.data.source
+    if isinstance(source, FromCard):
+        source = source.source()
+    return isinstance(source, Corpus) or (isinstance(source, Windowed) and source.forecast_at == "every position")
+
+
+def _looks_ahead(layer: Layer) -> bool:
+    if isinstance(layer, Recurrent):
+        return bool(layer.bidirectional)
+    if isinstance(layer, Conv1d):
+        return any(layer.windows.after)
+    return isinstance(layer, Attention | TransformerBlock) and not layer.causal
 
 
 def _sees_order(layer: object) -> bool:
