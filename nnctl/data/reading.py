@@ -27,7 +27,7 @@ from nnctl.data.sources.paths import found
 from nnctl.data.sources.text import Text, read_text
 from nnctl.data.sources.time_series import TimeSeries
 from nnctl.data.sources.windowed import Windowed
-from nnctl.data.table import Table
+from nnctl.data.table import Table, counted
 from nnctl.data.tokens import Windows
 
 if TYPE_CHECKING:
@@ -113,8 +113,11 @@ def _texts(file: Path, preprocessing: Preprocessing, source: Source | None) -> T
         return Table(np.array([read_text(file, encoding)], object), None)
     reader = source if isinstance(source, LabelledTexts) else LabelledTexts(path=str(file), target=preprocessing.target)
     if file.suffix.lower() not in FILES_OF_TEXTS:
-        lines = [line for line in read_text(file, reader.text_encoding).split("\n") if line.strip()]
-        return Table(np.array(lines, object), None)
+        lines = read_text(file, reader.text_encoding).removesuffix("\n").split("\n")
+        texts = [line for line in lines if line.strip()]
+        empty = len(lines) - len(texts)
+        notes = (f"{counted(empty, 'line')} without a text passed over, and not counted",) if empty else ()
+        return Table(np.array(texts, object), None, notes=notes)
     frame = reader.read(file)
     return Table(reader.texts_of(frame), _complete_targets(frame, preprocessing.target), target=preprocessing.target)
 

@@ -18,6 +18,7 @@ from nnctl.data.preprocessing import Preprocessing
 from nnctl.experiment.augmenting import augmenter_of, enlarged, refuse_unsuited
 from nnctl.experiment.measuring import metrics_of
 from nnctl.experiment.price import SHARE, Memory, price, size
+from nnctl.nn.embedding import Embedding, TiedEmbedding
 from nnctl.nn.layer import ShapeError
 from nnctl.nn.layout import Layout
 from nnctl.nn.losses import Loss, fuse
@@ -145,8 +146,11 @@ class Experiment:
         try:
             layout = lay_out(self.spec, self.data.preprocessing, self.outputs)
         except ShapeError as error:
-            raise self.loaded.error(("architecture", *error.path), str(error)) from None
-        if self.data.preprocessing.tokens is not None and layout.root.vocabulary() is None:
+            first = self.spec.architecture[0]
+            starts_wrong = error.path == (0, first.name) and not isinstance(first, Embedding | TiedEmbedding)
+            hint = " The inputs are tokens: begin with 'embedding: 64'." * (starts_wrong and self._reads_tokens)
+            raise self.loaded.error(("architecture", *error.path), f"{error}{hint}") from None
+        if self._reads_tokens and layout.root.vocabulary() is None:
             raise self.loaded.error(
                 ("architecture", 0),
                 "the inputs are tokens: numbers that name things and measure none. Begin with 'embedding: 64'.",
@@ -154,6 +158,10 @@ class Experiment:
         if layout.out_shape != self._wanted_shape():
             raise self._wrong_width(layout)
         return layout
+
+    @property
+    def _reads_tokens(self) -> bool:
+        return self.data.preprocessing.tokens is not None
 
     def _wanted_shape(self) -> Shape:
         y = self.data.train.y

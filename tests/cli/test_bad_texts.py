@@ -87,3 +87,24 @@ def test_texts_shorter_than_a_kernel_are_trained_on_and_predicted(nnctl, here, t
     (here / "new.txt").write_text("bad\na good film\n")
     [run] = here.glob("runs/reviews-*")
     assert nnctl("predict", run, "new.txt").code == 0
+
+
+@pytest.mark.parametrize("first", ["{lstm: 4}", "{conv1d: 4}", "position", "{attention: 2}"])
+def test_a_layer_that_reads_sequences_of_numbers_is_told_to_stand_behind_an_embedding(nnctl, here, first):
+    spec = written(here)
+    (here / spec).write_text((here / spec).read_text().replace("[{embedding: 4},", f"[{first},"))
+    answer = nnctl("validate", spec)
+    assert answer.code == 2
+    assert answer.err.startswith("spec.yaml:5:1")
+    assert "The inputs are tokens: begin with 'embedding: 64'." in answer.err
+
+
+def test_lines_without_a_text_are_told_since_they_shift_the_rows(nnctl, here):
+    assert nnctl("train", written(here), "--no-plot", "--runs-dir", "runs").code == 0
+    [run] = here.glob("runs/reviews-*")
+    for text, said in (("a film\n\na good film\n", "1 line without a text passed over"), ("a film\ngood\n", "")):
+        (here / "new.txt").write_text(text)
+        answer = nnctl("predict", run, "new.txt")
+        assert len(answer.out.splitlines()) == 3
+        assert said in answer.err
+        assert bool(answer.err) == bool(said)

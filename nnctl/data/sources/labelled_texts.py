@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,8 +75,8 @@ class LabelledTexts(FileSource, name="texts"):
         missing = np.flatnonzero(column.is_null().to_numpy())
         if len(missing):
             raise DataError(
-                f"column '{self.text}' is missing in {counted(len(missing), 'row')} ({shown_rows(missing)}): a "
-                f"sequence of length 0 says nothing. Remove these rows."
+                f"data.source.{self.name}.text: column '{self.text}' is missing in {counted(len(missing), 'row')} "
+                f"({shown_rows(missing)}): a sequence of length 0 says nothing. Remove these rows."
             )
         return np.array(column.to_list(), object)
 
@@ -103,5 +104,16 @@ class LabelledTexts(FileSource, name="texts"):
             require_column(schema.to_frame(), self.text, f"data.source.{self.name}.text")
             return lazy.select({self.text, self.target} & set(schema)).collect()  # a key of one line is a column of all
         except pl.exceptions.PolarsError as error:
-            reason = str(error).split("\n", 1)[0]
-            raise DataError(f"{path}: is no file of one JSON object a line: {reason}.") from error
+            line, reason = _first_that_is_no_object(text) or ("", str(error).split("\n", 1)[0])
+            raise DataError(f"{path}{line}: is no file of one JSON object a line: {reason}.") from error
+
+
+def _first_that_is_no_object(text: str) -> tuple[str, str] | None:
+    """Return ``":3"`` for the third line, and what is wrong with it; None where all are objects."""
+    for number, line in enumerate(text.split("\n"), 1):
+        try:
+            if line.strip() and not isinstance(json.loads(line), dict):
+                return f":{number}", "this line holds something else"
+        except ValueError as error:
+            return f":{number}", f"{error}".replace("line 1 column", "character").partition(" (char")[0]
+    return None
