@@ -132,6 +132,7 @@ BETTER = [
     ("attention/copy", "test accuracy", ">", "attention/copy-without-positions", 1.5),
     ("sequence-to-sequence/reversal", "test accuracy", ">", "sequence-to-sequence/reversal-without-memory", 6),
     ("residual/residual", "test accuracy", ">", "residual/plain", 2),
+    ("residual/resnet", "test accuracy", ">", "residual/convolutions", 1.3),
     *(("series/linear", "gain over the naive forecast", ">", f"series/{name}", 1.1) for name in ("gru", "lstm")),
     *((f"recurrent/adding-{name}", "test loss", "<", "recurrent/adding-rnn", 20) for name in ("lstm", "gru")),
     ("recurrent/both-directions", "test accuracy", ">", "recurrent/one-direction", 2),
