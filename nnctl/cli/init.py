@@ -19,7 +19,7 @@ def command(
     source: Annotated[
         str,
         typer.Argument(
-            help="A data set (iris, mnist, ...); a csv, tsv, parquet, npz or txt file; a folder of images or wavs."
+            help="A data set (iris, ...); a csv, tsv, parquet, npz, jsonl or txt file; a folder of images or wavs."
         ),
     ] = "digits",
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The spec to write.")] = Path("spec.yaml"),
@@ -55,11 +55,13 @@ def init(source: str, out: Path, target: str | None = None) -> list[str]:
     from nnctl.experiment.language_starter import corpus_of, language_model_spec  # noqa: PLC0415
     from nnctl.experiment.series_starter import as_series, series_spec  # noqa: PLC0415
     from nnctl.experiment.starter import starter_spec  # noqa: PLC0415
+    from nnctl.experiment.texts_starter import texts_of, texts_spec  # noqa: PLC0415
 
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("-._") or "run"
     asked = f"nnctl init {source}" + (f" --target {target}" if target else "")
     corpus = None if target else corpus_of(source, out.parent)
     folder = None if target else folder_of(source, out.parent)
+    texts = texts_of(source, out.parent, target)
     if folder is not None:
         write_file(out, folder_spec(folder, name, asked))
         what = "images" if folder.kind == "images" else "recordings"
@@ -67,13 +69,19 @@ def init(source: str, out: Path, target: str | None = None) -> list[str]:
     elif corpus is not None:
         write_file(out, language_model_spec(corpus, name, asked))
         lines = [f"wrote {out}: a language model"]
+    elif texts is not None:
+        write_file(out, texts_spec(texts, name, asked))
+        lines = [
+            f"wrote {out}: {texts.rows:,} texts of {texts.classes} classes",
+            f"note: column '{texts.text}' holds the texts, and '{texts.target}' is taken for the target",
+        ]
     else:
         found = look_at(source, out.parent, target)
         series = as_series(found, out.parent)
         write_file(out, starter_spec(found, name, asked) if series is None else series_spec(series, name, asked))
         what = f"{found.classes} classes" if found.classes else "a regression"
         what = what if series is None else "a time series"
-        lines = [f"wrote {out}: {what}, {found.rows:,} rows, {found.features:,} columns"]
+        lines = [f"wrote {out}: {what}, {found.rows:,} rows, {found.features:,} column{'s' * (found.features != 1)}"]
         lines += [f"note: {remark}" for remark in found.remarks]
         if series is not None:
             lines.append(

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     from nnctl.core.arrays import Array
 
-__all__ = ["FILES_OF_TEXTS", "LabelledTexts"]
+__all__ = ["FILES_OF_TEXTS", "JSON_LINES", "LabelledTexts"]
 
-FILES_OF_TEXTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+JSON_LINES = (".jsonl", ".ndjson")
+FILES_OF_TEXTS = (".csv", ".tsv", *JSON_LINES, ".parquet")
 
 
 class LabelledTexts(FileSource, name="texts"):
@@ -83,7 +84,7 @@ class LabelledTexts(FileSource, name="texts"):
     def read(self, path: Path) -> pl.DataFrame:
         """Return the columns of a file; numbers as numbers, but for those in the column of the texts."""
         suffix = path.suffix.lower()
-        if suffix in {".jsonl", ".ndjson"}:
+        if suffix in JSON_LINES:
             return self._json_lines(path)
         if suffix == ".parquet":
             return Parquet(path=str(path), target=self.target).read(path)
