@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from types import FrameType
 from typing import Any
 
@@ -49,7 +50,11 @@ STEPS = frozenset(
 
 
 def forked(work: Callable[[], object]) -> int:
-    """Do some work in a process of its own; return its exit code, or minus the signal that ended it."""
+    """Do some work in a process of its own; return its exit code, or minus the signal that ended it.
+
+    The work must read no table: Polars has threads of its own, which a fork does not take along, and it would wait for
+    them until the process is ended after five minutes.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside the idle threads of BLAS
         child = os.fork()
@@ -62,7 +67,12 @@ def forked(work: Callable[[], object]) -> int:
             traceback.print_exc()
         finally:
             os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    deadline = monotonic() + 300
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        if monotonic() > deadline:
+            os.kill(child, signal.SIGABRT)
+        sleep(0.002)
+    return os.waitstatus_to_exitcode(ended[1])
 
 
 def answer_of(work: Callable[[], Any], folder: Path) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from faults import KILLED, answer_of, end_of, finish, forked, resumed, start
 from PIL import Image
+from scipy.io import wavfile
 
 from nnctl.core.errors import Interrupted
 from nnctl.experiment import session as module
@@ -26,8 +27,10 @@ data: {source: {text: {path: text.txt, context: 12}}}
 loss: cross_entropy
 training: {epochs: 2, batch_size: 8}
 """
-TEXTS = """
-data: {source: {texts: texts.csv}}
+SOUNDS = """
+data:
+  source: {audio: {path: sounds, features: {log_mel: {mels: 8}}}}
+  augment: [{white_noise: [10, 20]}]
 loss: cross_entropy
 training: {epochs: 3, batch_size: 8}
 """
@@ -50,8 +53,7 @@ early_stopping: {patience: 5}
     "images on disk, mixed": DIGITS
     + "architecture: [{conv2d: {channels: 4, kernel: 3}}, batch_norm, relu, {max_pool: 2}, flatten, dense: outputs]\n",
     "a bidirectional lstm": SINE + "architecture: [{lstm: {units: 5, bidirectional: concat}}, dense: outputs]\n",
-    "sequences of many lengths": TEXTS
-    + "architecture: [{embedding: 6}, {gru: {units: 5}}, dropout: 0.2, dense: outputs]\n",
+    "sequences of many lengths": SOUNDS + "architecture: [{gru: {units: 5}}, dropout: 0.2, dense: outputs]\n",
     "a transformer with tied embeddings": TEXT
     + "architecture: [{tied_embedding: {width: 8, layers: [position, "
     + "{transformer_block: {heads: 2, causal: true, dropout: 0.1}}]}}]\n",
@@ -66,9 +68,11 @@ def files(tmp_path):
         for i in range(25):
             picture = rng.integers(0, 255, (8, 8)).astype(np.uint8)
             Image.fromarray(picture).save(tmp_path / "digits" / kind / f"{i}.png")
-    words = ["good", "bad", "very", "day", "night", "cold"]
-    lines = [" ".join(rng.choice(words, rng.integers(1, 9))) + f",{i % 2}\n" for i in range(80)]
-    (tmp_path / "texts.csv").write_text("text,label\n" + "".join(lines))
+    for kind in ("noise", "silence"):
+        (tmp_path / "sounds" / kind).mkdir(parents=True)
+        for i in range(40):
+            wave = rng.integers(-9000, 9000, rng.integers(800, 3000)) * (kind == "noise")
+            wavfile.write(tmp_path / "sounds" / kind / f"{i}.wav", 8000, wave.astype(np.int16))
     (tmp_path / "text.txt").write_text("the quick brown fox jumps over the lazy dog. " * 30)
 
 
