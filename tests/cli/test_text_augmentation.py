@@ -78,7 +78,8 @@ def test_data_shows_how_many_rows_each_class_has_before_and_after_smote(nnctl, h
     rows = [f"{k % 7},{k % 11},{'rare' if k % 8 == 0 else 'common'}" for k in range(160)]
     (here / "rare.csv").write_text("a,b,y\n" + "\n".join(rows) + "\n")
     (here / "spec.yaml").write_text(
-        "name: rare\ndata: {source: {csv: {path: rare.csv, target: y}}, split: {validation: 0, test: 0}, augment: [smote]}\n"
+        "name: rare\n"
+        "data: {source: {csv: {path: rare.csv, target: y}}, split: {validation: 0, test: 0}, augment: [smote]}\n"
         "architecture: [{dense: outputs}]\nloss: cross_entropy\n"
     )
     answer = nnctl("data", "spec.yaml")
