@@ -306,8 +306,8 @@ NEEDED: dict[str, Any] = {
     "units": 3, "rate": 0.1, "limit": 2.0, "max_norm": 1.0, "max_value": 1.0, "std": 0.1, "value": 0.5, "target": "y",
     "path": "file.csv", "layers": ["relu", {"dense": 2}], "at": [2, 5], "every": 3, "gamma": 0.9, "name": "mnist",
     "images": "a", "labels": "b", "dataset": "mnist", "size": 16, "padding": 1, "degrees": 10.0, "heads": 2,
-    "channels": 4, "width": 16, "groups": 2, "targets": ["y"], "time": "t", "hidden": [8], "shape": [2, 2], "factor": 0.5,
-    "memory": 3, "table": "synonyms.txt", "there": "apertium en-es", "back": "apertium es-en",
+    "channels": 4, "width": 16, "groups": 2, "targets": ["y"], "time": "t", "hidden": [8], "shape": [2, 2],
+    "factor": 0.5, "memory": 3, "table": "synonyms.txt", "there": "apertium en-es", "back": "apertium es-en",
 }  # fmt: skip
 
 
