@@ -30,5 +30,5 @@ def verdict(forecast: Mapping[str, Any]) -> Iterator[str]:
     best = min(rmse, key=lambda who: rmse[who])
     if rmse[best] > 0:
         share = own / rmse[best]
-        worse = "" if share < 1 else ": it is no better than a forecast that costs nothing"
+        worse = "" if share < 1 else f": it is {'no better' if share < 1.05 else 'worse'} than one that costs nothing"
         yield f"the network's rmse is {share:.2f} times that of the best naive forecast, {best}{worse}"

@@ -59,6 +59,10 @@ def read_input(path: str, preprocessing: Preprocessing, source: Source | None = 
     DataError
         The file cannot be read, or a column is missing.
     """
+    if preprocessing.text is not None and " " in path and not Path(path).exists():
+        raise DataError(
+            f"{path[:80]}: is no file. Texts come from one, a line each: write it into a file, and name that."
+        )
     file = found(path, Path.cwd(), folders=preprocessing.text is None)
     if isinstance(source, FromCard):
         source = source.source()

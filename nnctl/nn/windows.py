@@ -157,9 +157,10 @@ class Windows:
         for n, available, reach in zip(size, self.extent(size), self.reach, strict=True):
             if available < reach:
                 padding = f", with its padding {available}" if available != n else ""
+                what = "kernel or its dilation" if self.dilation != (1, 1) else "kernel"
                 raise ShapeError(
                     f"the kernel reaches over {reach} positions, and the input has {n}{padding}. "
-                    f"Make the kernel or its dilation smaller, or write padding: same."
+                    f"Make the {what} smaller, or write padding: same."
                 )
         return self.counts(size)
 

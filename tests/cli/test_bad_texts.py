@@ -108,3 +108,11 @@ def test_lines_without_a_text_are_told_since_they_shift_the_rows(nnctl, here):
         assert len(answer.out.splitlines()) == 3
         assert said in answer.err
         assert bool(answer.err) == bool(said)
+
+
+def test_a_text_in_place_of_a_file_is_told_to_be_written_into_one(nnctl, here):
+    assert nnctl("train", written(here), "--no-plot", "--runs-dir", "runs").code == 0
+    [run] = here.glob("runs/reviews-*")
+    answer = nnctl("predict", run, "a good film")
+    assert answer.code == 3
+    assert "write it into a file" in answer.err.replace("\n", " ")
