@@ -16,7 +16,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Strict,
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from nnctl.core.hints import did_you_mean
+from nnctl.core.mistakes import UNKNOWN, Loc, listed, sentence, shown
 
 __all__ = [
     "Component",
@@ -34,7 +35,6 @@ __all__ = [
     "Schema",
     "Share",
     "did_you_mean",
-    "problems_of",
 ]
 
 T = TypeVar("T")
@@ -44,8 +44,6 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-
-Loc = tuple[str | int, ...]
 
 
 class Schema(BaseModel):
@@ -72,7 +70,7 @@ class Schema(BaseModel):
             return handler(value)
         hints = {key: cls._hint(key) for key in unknown}
         errors = [
-            _error(f"{_UNKNOWN}{hints[key]}{_or_the_list(cls, hints[key])}", (key,), value[key]) for key in unknown
+            _error(f"{UNKNOWN}{hints[key]}{_or_the_list(cls, hints[key])}", (key,), value[key]) for key in unknown
         ]
         try:
             handler({key: value[key] for key in value if key in cls.model_fields})
@@ -203,21 +201,19 @@ class Component(Schema):
             name, fields = next(iter(value.items()))
         elif isinstance(value, Mapping) and value:
             raise cls._refusal(
-                f"must name one {cls.family}. Got {len(value)} keys: {_listed(map(str, value))}. "
+                f"must name one {cls.family}. Got {len(value)} keys: {listed(map(str, value))}. "
                 f"Indent what belongs to the first.",
                 value,
             )
         else:
             article = "an" if cls.family[0] in "aeiou" else "a"
-            raise cls._refusal(
-                f"must name {article} {cls.family}: {_listed(cls.members())}. Got {_shown(value)}.", value
-            )
+            raise cls._refusal(f"must name {article} {cls.family}: {listed(cls.members())}. Got {shown(value)}.", value)
         member = cls.member(name) if isinstance(name, str) else None
         loc = () if isinstance(value, str) else (str(name),)
         if member is None:
             hint = did_you_mean(str(name), cls.members(), cls.synonyms)
-            known = "" if hint else f" Known: {_listed(cls.members())}."
-            raise cls._refusal(f"unknown {cls.family} {_shown(name)}.{hint}{known}", value, loc)
+            known = "" if hint else f" Known: {listed(cls.members())}."
+            raise cls._refusal(f"unknown {cls.family} {shown(name)}.{hint}{known}", value, loc)
         return member._from_fields(fields, loc, value)  # noqa: SLF001 - the same class
 
     @classmethod
@@ -227,7 +223,7 @@ class Component(Schema):
         if not isinstance(fields, Mapping):
             field = cls.value_field()
             if field is None:
-                raise cls._refusal(f"takes no value. Got {_shown(fields)}. Write '{cls.name}' alone.", value, loc)
+                raise cls._refusal(f"takes no value. Got {shown(fields)}. Write '{cls.name}' alone.", value, loc)
             fields = {field: fields}
         try:
             return cls.model_validate(fields)
@@ -264,111 +260,4 @@ def _error(message: str, loc: Loc, value: Any) -> InitErrorDetails:
 
 
 def _or_the_list(cls: type[Schema], hint: str) -> str:
-    return "" if hint else f" Known: {_listed(cls.model_fields)}."
-
-
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(words) or "none"
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list" if len(repr(value)) > 60 else repr(list(value))
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-_SENTENCES = {
-    "missing": "is required and missing.",
-    "greater_than": "must be > {gt}.",
-    "greater_than_equal": "must be >= {ge}.",
-    "less_than": "must be < {lt}.",
-    "less_than_equal": "must be <= {le}.",
-    "multiple_of": "must be a multiple of {multiple_of}.",
-    "int_type": "must be a whole number.",
-    "int_from_float": "must be a whole number.",
-    "float_type": "must be a number.",
-    "finite_number": "must be a finite number.",
-    "bool_type": "must be true or false.",
-    "string_type": "must be a text.",
-    "tuple_type": "must be a list.",
-    "list_type": "must be a list.",
-    "dict_type": "must be a mapping of keys to values.",
-    "model_type": "must be a mapping of keys to values.",
-    "literal_error": "must be {expected}.",
-    "too_short": "must have at least {min_length} item(s).",
-    "too_long": "must have at most {max_length} item(s).",
-    "string_too_short": "must not be empty.",
-    "string_too_long": "must have at most {max_length} character(s).",
-    "string_pattern_mismatch": "must match {pattern}.",
-}
-
-
-def sentence(error: Mapping[str, Any]) -> str:
-    """Return one pydantic error as "must be ... Got ..."."""
-    kind, found = error["type"], error["input"]
-    if kind == "nnctl":
-        return str(error["msg"])
-    if kind == "missing":
-        return _SENTENCES[kind]
-    if kind in ("tuple_type", "list_type") and isinstance(found, str | int | float):
-        return f"must be a list, such as [{found}]. Got {_shown(found)}."
-    template = _SENTENCES.get(kind)
-    if template is None:
-        return f"{str(error['msg']).removeprefix('Value error, ')}. Got {_shown(found)}."
-    limits = {name: f"{value:g}" if isinstance(value, float) else value for name, value in error.get("ctx", {}).items()}
-    return f"{template.format(**limits)} Got {_shown(found)}."
-
-
-def problems_of(error: ValidationError) -> list[tuple[Loc, str]]:
-    """Return every mistake in a validation error as its path and its sentence.
-
-    The branches of a union that were tried for one value are told as one sentence. A mistake within a value is told
-    instead of one about the value as a whole, which is then no list of the right length, or no branch of a union,
-    because of it.
-    """
-    told: dict[Loc, list[str]] = {}
-    for entry in error.errors(include_url=False):
-        loc, said = entry["loc"], sentence(entry)
-        is_key = said.startswith(_UNKNOWN)
-        path = (*_without_branches(loc[:-1]), loc[-1]) if is_key else _without_branches(loc)
-        told.setdefault(path, []).append(said)
-    return [
-        (path, _merged(sentences))
-        for path, sentences in told.items()
-        if not path or not any(inner[: len(path)] == path and inner != path for inner in told)
-    ]
-
-
-_UNKNOWN = "unknown key."
-_BRANCHES = (
-    "function-",
-    "literal[",
-    "constrained-",
-    "nullable[",
-    "tuple[",
-    "list[",
-    "dict[",
-    "is-instance[",
-    "lax-or-strict[",
-)
-_SCALARS = {"int", "float", "str", "bool", "none"}
-
-
-def _without_branches(loc: Sequence[str | int]) -> Loc:
-    return tuple(
-        part for part in loc if not (isinstance(part, str) and (part in _SCALARS or part.startswith(_BRANCHES)))
-    )
-
-
-def _merged(sentences: Sequence[str]) -> str:
-    if len(sentences) == 1:
-        return sentences[0]
-    heads = [s.split(" Got ")[0].removesuffix(".") for s in sentences]
-    tail = next((" Got " + s.split(" Got ", 1)[1] for s in sentences if " Got " in s), "")
-    joined = heads[0] + "".join(" or " + head.removeprefix("must be ") for head in heads[1:])
-    return f"{joined}.{tail}"
+    return "" if hint else f" Known: {listed(cls.model_fields)}."

@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 import yaml
 
 from nnctl.core import scalars
-from nnctl.core.component import Loc, did_you_mean
+from nnctl.core.component import did_you_mean
 from nnctl.core.errors import Problem, SpecError
+from nnctl.core.mistakes import Loc
 from nnctl.core.yaml import Place
 
 __all__ = ["compose"]

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from nnctl.core import scalars
-from nnctl.core.component import Loc, did_you_mean
+from nnctl.core.component import did_you_mean
 from nnctl.core.errors import Problem, SpecError
+from nnctl.core.mistakes import Loc
 
 __all__ = ["Document", "Place", "dump", "load", "loads", "to_problems"]
 

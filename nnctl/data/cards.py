@@ -10,8 +10,9 @@ from pydantic import Field, ValidationError
 
 import nnctl
 from nnctl.core import yaml
-from nnctl.core.component import Items, PositiveInt, Schema, did_you_mean, problems_of
+from nnctl.core.component import Items, PositiveInt, Schema, did_you_mean
 from nnctl.core.errors import DataError, SpecError
+from nnctl.core.mistakes import problems_of
 
 __all__ = ["Card", "CardFile", "card_names", "data_folder", "read_card"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nnctl.core import yaml
-from nnctl.core.component import Loc
 from nnctl.core.errors import DataError
+from nnctl.core.mistakes import Loc
 from nnctl.data.sources.audio import Audio
 from nnctl.data.sources.images import Images
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from nnctl.core.component import did_you_mean, problems_of
+from nnctl.core.component import did_you_mean
 from nnctl.core.errors import DataError, UsageError
+from nnctl.core.mistakes import problems_of
 from nnctl.data.cards import card_names, read_card
 from nnctl.data.dates import dates_of
 from nnctl.data.numerals import DecimalMark, decimal_marks, refuse_decimal_marks

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nnctl.core import yaml
-from nnctl.core.component import Loc
 from nnctl.core.errors import DataError
+from nnctl.core.mistakes import Loc
 from nnctl.data.cards import card_names, read_card
 from nnctl.data.sources import Source
 from nnctl.data.sources.text import Corpus

@@ -10,8 +10,8 @@ import numpy as np
 
 from nnctl.core import yaml
 from nnctl.core.arrays import Float
-from nnctl.core.component import Loc
 from nnctl.core.errors import DataError
+from nnctl.core.mistakes import Loc
 from nnctl.data.series import Series
 from nnctl.data.sources.time_series import TimeSeries
 from nnctl.data.times import Grid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnctl.core import yaml
-from nnctl.core.component import Loc
+from nnctl.core.mistakes import Loc
 from nnctl.experiment.inspection import Findings
 
 __all__ = ["starter_spec"]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnctl.core import yaml
-from nnctl.core.component import Loc
 from nnctl.core.errors import DataError
+from nnctl.core.mistakes import Loc
 from nnctl.data.sources.delimited import Csv, Tsv
 from nnctl.data.sources.frames import FrameFile
 from nnctl.data.sources.labelled_texts import JSON_LINES, LabelledTexts

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from nnctl.core import yaml
-from nnctl.core.component import Loc, problems_of
 from nnctl.core.errors import SpecError
+from nnctl.core.mistakes import Loc, problems_of
 from nnctl.nn.compose import Repeat, Sequential
 from nnctl.nn.layer import Layer
 from nnctl.nn.parallel import Parallel

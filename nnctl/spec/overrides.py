@@ -13,8 +13,9 @@ from dataclasses import replace
 from types import UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from nnctl.core.component import Component, Loc, Schema
+from nnctl.core.component import Component, Schema
 from nnctl.core.errors import Problem, SpecError
+from nnctl.core.mistakes import Loc
 from nnctl.core.yaml import Document, Place
 
 __all__ = ["apply"]

@@ -18,8 +18,8 @@ from nnctl.core.component import (
     Schema,
     Share,
     did_you_mean,
-    problems_of,
 )
+from nnctl.core.mistakes import problems_of
 from nnctl.spec.model import Spec
 from nnctl.spec.schema import families
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from scipy.io import wavfile
 
-from nnctl.core.component import problems_of
+from nnctl.core.mistakes import problems_of
 from nnctl.data.audio import AudioEncoder, LogMel, Recordings, Waveform
 from nnctl.data.augment import Augmentation, Inputs
 from nnctl.data.augment.audio import FrequencyMask, PitchShift, TimeMask, TimeStretch, WhiteNoise

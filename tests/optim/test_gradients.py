@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
-from nnctl.core.component import problems_of
+from nnctl.core.mistakes import problems_of
 from nnctl.optim.gradients import L1, L2, Clip, ClipNorm, ClipValue, MaxNorm, Regularizer, global_norm
 from nnctl.optim.optimizers import SGD, Adam, Momentum, RMSprop
 

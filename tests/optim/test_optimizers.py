@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from nnctl.core.component import problems_of
 from nnctl.core.errors import DataError
+from nnctl.core.mistakes import problems_of
 from nnctl.optim import blocks as blocks_module
 from nnctl.optim import optimizers
 from nnctl.optim import slots as slots_module

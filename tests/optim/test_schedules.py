@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from nnctl.core.component import problems_of
+from nnctl.core.mistakes import problems_of
 from nnctl.optim.clock import Clock, Length, PositiveLength, steps_in
 from nnctl.optim.schedules import (
     Constant,

@@ -5,8 +5,9 @@ from typing import Literal
 import pytest
 from pydantic import ValidationError
 
-from nnctl.core.component import Component, Items, Positive, PositiveInt, Schema, problems_of
+from nnctl.core.component import Component, Items, Positive, PositiveInt, Schema
 from nnctl.core.errors import SpecError
+from nnctl.core.mistakes import problems_of
 from nnctl.core.yaml import loads, to_problems
 from nnctl.spec.overrides import apply
 

@@ -8,8 +8,8 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from nnctl.core.component import problems_of
 from nnctl.core.errors import DataError
+from nnctl.core.mistakes import problems_of
 from nnctl.data.sources.source import Source
 from nnctl.data.table import Table
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
-from nnctl.core.component import Loc
+from nnctl.core.mistakes import Loc
 from nnctl.nn.activations import Activation, Linear
 from nnctl.nn.attention import Attention
 from nnctl.nn.compose import Repeat, Residual, Sequential
