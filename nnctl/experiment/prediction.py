@@ -256,8 +256,10 @@ class Predictor:
 
         In blocks, since the probabilities of all tokens at all positions may not fit into the memory.
         """
-        there = np.ones(x.shape[:2], bool) if mask is None else mask
-        size = self.network.layout.evaluation_rows
+        layout = self.network.layout
+        silent = layout.shape[0] - layout.out_shape[0]  # the positions at the start of which nothing is said
+        there = np.ones((len(x), x.shape[1] - silent), bool) if mask is None else mask
+        size = layout.evaluation_rows
         said, figures, finite = [], [], []
         for start in range(0, len(x), size):
             block = slice(start, start + size)

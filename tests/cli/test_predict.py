@@ -291,3 +291,18 @@ def test_a_wrong_command_line_ends_with_2(nnctl, arguments):
 
 def test_a_file_that_cannot_be_written_ends_with_74(nnctl, trained):
     assert nnctl("predict", trained(IRIS), "test", "-o", "no/where.csv").code == 74
+
+
+def test_where_only_the_last_positions_have_targets_every_one_of_them_is_predicted(nnctl, here):
+    (here / "spec.yaml").write_text("""
+name: backwards
+data: {source: {reversal: {samples: 60, length: 4, symbols: 5}}, scaling: none}
+architecture: [{dense: 8}, {segment: {start: 4, alone: true, layers: [tanh]}}, {dense: outputs}]
+loss: cross_entropy
+training: {epochs: 1}
+""")
+    assert nnctl("train", "spec.yaml", "--no-plot").code == 0
+    [run] = here.glob("runs/backwards-*")
+    answer = nnctl("predict", run, "test", "--json")
+    assert answer.code == 0
+    assert len(json.loads(answer.out)["predictions"]) == 9 * 4
