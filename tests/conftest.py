@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -11,6 +12,9 @@ from hypothesis import settings
 
 settings.register_profile("nnctl", deadline=None, max_examples=50)
 settings.load_profile("nnctl")
+
+# A shell starts what runs in the background deaf to Ctrl-C, and so would be all processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SMALL = """
 name: small
