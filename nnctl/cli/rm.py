@@ -77,7 +77,7 @@ def _was_ours(entry: Entry) -> bool:
 def _confirmed(count: int) -> bool:
     try:
         return typer.confirm(f"remove {'it' if count == 1 else f'these {count}'} for good?")
-    except typer.Abort:
+    except (typer.Abort, OSError):  # no answer, or a stdin that cannot be read
         raise UsageError("nobody is there to ask; nothing was removed. Add --yes.") from None
 
 

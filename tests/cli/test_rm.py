@@ -121,3 +121,15 @@ def test_a_file_that_is_gone_by_the_time_it_is_looked_at_weighs_nothing(here, nn
     monkeypatch.setattr(os, "walk", lambda path: ((at, inner, [*names, "gone"]) for at, inner, names in walk(path)))
     assert nnctl("rm", "a", "--yes").code == 0
     assert not run.exists()
+
+
+def test_a_stdin_that_cannot_be_read_is_nobody_to_ask(here, nnctl, monkeypatch):
+    def read(*_):
+        raise OSError("input/output error")
+
+    run = make_run(RUNS, "a")
+    monkeypatch.setattr("typer.confirm", read)
+    answer = nnctl("rm", "a")
+    assert answer.code == 2
+    assert "Add --yes" in answer.err
+    assert run.exists()
