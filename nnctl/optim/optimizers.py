@@ -75,9 +75,9 @@ class Optimizer(Component, family="optimizer"):
         """Return the names of the moments that the rule keeps."""
         return ()
 
-    def start(self, n: int, dtype: DTypeLike = np.float32) -> Slots:
+    def start(self, n: int, dtype: DTypeLike = np.float32, threads: int = 1) -> Slots:
         """Return the slots for n parameters before the first step."""
-        return Slots(self.moment_names(), n, dtype)
+        return Slots(self.moment_names(), n, dtype, threads)
 
     def step(self, theta: Float, grad: Float, lr: float, slots: Slots, decayed: int = 0) -> None:
         """Change theta in place by one step.

@@ -11,13 +11,13 @@ from numpy.typing import DTypeLike
 
 from nnctl.core.arrays import Array, Float
 from nnctl.core.errors import DataError
-from nnctl.core.machine import cores
 from nnctl.optim.blocks import blocks
 
 __all__ = ["Block", "Slots"]
 
 SHARED = 250_000
-"""From so many parameters on a step takes longer than threads need to meet, and is divided among the cores."""
+"""From so many parameters on a step takes longer than threads need to meet: of 250 thousand 0.18 ms for 0.23, of 1.2
+million 0.7 ms for 1.4, by Adam on two cores."""
 
 
 class Block(NamedTuple):
@@ -39,6 +39,8 @@ class Slots:
         Number of parameters.
     dtype : dtype
         float32 or float64, that of theta.
+    threads : int
+        Among how many a step is divided, where it is long.
 
     Attributes
     ----------
@@ -49,12 +51,11 @@ class Slots:
     scratch : array
         Working memory of one block; not part of the state.
     lanes : list of list of Block
-        The blocks as they are divided among the cores, those of one after the other; one lane where they are few. The
-        bits do not depend on it.
+        The blocks as they are divided among the threads; the bits do not depend on it.
     """
 
-    def __init__(self, names: Sequence[str], n: int, dtype: DTypeLike) -> None:
-        count = min(cores(), 8) if n >= SHARED else 1
+    def __init__(self, names: Sequence[str], n: int, dtype: DTypeLike, threads: int = 1) -> None:
+        count = threads if n >= SHARED else 1
         self.steps = 0
         self.moments: dict[str, Float] = {name: np.zeros(n, dtype) for name in names}
         self.lanes = [self._lane(n * rank // count, n * (rank + 1) // count, dtype) for rank in range(count)]

@@ -64,7 +64,8 @@ class Learner:
         self.clip = clip
         self.team = team or Team(network)
         self.micro_rows = micro_rows
-        self.slots = optimizer.start(network.theta.size, network.dtype)
+        # Where there are replicas BLAS has one thread. Where it has more, they still spin when the optimizer begins.
+        self.slots = optimizer.start(network.theta.size, network.dtype, self.team.size)
         self.step = 0
         self.decayed = network.layout.decayed
         self.kernels = network.kernels()
