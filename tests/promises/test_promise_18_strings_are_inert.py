@@ -31,6 +31,8 @@ from nnctl.core.inert import inert, inert_json
 from nnctl.runs.atomic import strict_json
 from nnctl.runs.store import Run
 
+pytestmark = pytest.mark.slow  # many processes; the quick part of this is in tests/cli
+
 SPEC = """\
 name: toy
 data: {source: {csv: {path: "rows [bold].csv", target: "=target"}}, split: {validation: 0.25, test: 0.25}}

@@ -17,6 +17,8 @@ from commands import Answer
 
 from nnctl.cli.app import app
 
+pytestmark = pytest.mark.slow  # many processes; the quick part of this is in tests/cli
+
 WATCHED = """
 import json, os, sys
 seen = []

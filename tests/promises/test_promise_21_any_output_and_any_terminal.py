@@ -20,6 +20,8 @@ from rich.cells import cell_len
 
 from nnctl.cli import app
 
+pytestmark = pytest.mark.slow  # many processes; the quick part of this is in tests/cli
+
 COMMANDS = typer.main.get_command(app.app).commands
 SPEC = """\
 name: points
