@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 from hypothesis import settings
 
-settings.register_profile("nnctl", deadline=None, max_examples=25)
+settings.register_profile("nnctl", deadline=None, max_examples=50)
 settings.load_profile("nnctl")
 
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be all processes that tests interrupt.
