@@ -142,3 +142,18 @@ def test_gradcheck_checks_one_draw_of_the_augmented_rows(nnctl, here):
         for augment in ("{rotation: 10}, mixup", "{rotation: 10}, mixup", "")
     ]
     assert losses[0] == losses[1] != losses[2]
+
+
+def test_targets_of_every_position_are_not_mixed(nnctl, here):
+    (here / "spec.yaml").write_text("""
+name: positions
+data:
+  source: {seasonal: {lookback: 12, horizon: 1, forecast_at: every position}}
+  augment: [mixup]
+architecture: [{gru: {units: 4, returns: sequence}}, {dense: outputs}]
+loss: mse
+training: {epochs: 1}
+""")
+    answer = nnctl("train", "spec.yaml", "--dry-run")
+    assert answer.code == 2
+    assert "mixes the targets of two rows" in answer.err.replace("\n", " ")
