@@ -19,7 +19,7 @@ test: .venv/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("nnctl needs Python 3.11 or newer; this is %d.%d. Try: make PYTHON=python3.12 train" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
