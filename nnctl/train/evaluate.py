@@ -123,7 +123,8 @@ class Judge:
         """Add the outputs (B, T, K) of a batch with a target for every position."""
         lengths = None if batch.mask is None else batch.mask.sum(axis=1)
         y = self.units(batch.t) if self.loss.task == "regression" else batch.t
-        self.add(tally, z, Examples(batch.x, y, batch.t, batch.w, lengths=lengths))
+        # No class weight is in them where every position has a target, and their scale cancels in every metric.
+        self.add(tally, z, Examples(batch.x, y, batch.t, batch.w, batch.w, lengths))
 
     def add(self, tally: Tally, z: Float, examples: Examples) -> None:
         """Add outputs (N, T, K) to the sums; metrics that are no sums are left out."""

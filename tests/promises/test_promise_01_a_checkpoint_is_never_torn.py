@@ -42,6 +42,21 @@ def test_a_writer_that_is_killed_at_any_step_leaves_the_old_checkpoint_or_the_ne
     assert sorted(found) == found, "from the rename on it is the new one"
 
 
+def test_one_that_is_killed_while_the_old_one_is_put_aside_leaves_both_names_whole(run):
+    run.save_tensors("previous", {"theta": np.full(3, 7.0)}, {"step": "0"})
+    run.save_tensors("last", OLD, {"step": "1"})
+    found = []
+    for step in count(1):
+        killed = killed_at(step, lambda: run.keep_tensors("last", as_name="previous"))
+        assert run.load_tensors("last")[1] == {"step": "1"}
+        found.append(run.load_tensors("previous")[1]["step"])
+        if not killed:
+            break
+        run.save_tensors("previous", {"theta": np.full(3, 7.0)}, {"step": "0"})
+    assert (found[0], found[-1]) == ("0", "1")
+    assert len(found) > 5
+
+
 EVERY_STEP = [pytest.param(torn, 1, marks=pytest.mark.slow) for torn in (False, True)]
 
 
@@ -77,11 +92,12 @@ def go_on(path: Path, copy: Path) -> None:
 
 
 def test_every_file_is_on_the_disk_before_its_name_is_and_its_name_before_the_writer_goes_on(run, monkeypatch):
-    order = []
+    order, sizes = [], []
     sync, replace = os.fsync, Path.replace
 
     def synced(file: int) -> None:
         order.append(str(Path(f"/proc/self/fd/{file}").readlink()))
+        sizes.append(os.fstat(file).st_size)
         sync(file)
 
     monkeypatch.setattr(os, "fsync", synced)
@@ -89,3 +105,8 @@ def test_every_file_is_on_the_disk_before_its_name_is_and_its_name_before_the_wr
     run.save_tensors("last", OLD, {})
     folder = run.path / "checkpoints"
     assert order == [str(folder / f".last.safetensors.tmp-{os.getpid()}"), "rename", str(folder)]
+    order.clear()
+    run.keep_tensors("last", as_name="previous")
+    assert order == ["rename", str(folder)]
+    run.write_text("small", "so small that it waits in a buffer")
+    assert sizes[-2] == (run.path / "small").stat().st_size

@@ -104,6 +104,35 @@ def test_an_epoch_is_judged_by_all_its_positions():
 METRICS = ["accuracy", "balanced_accuracy", {"precision": "macro"}, {"recall": "micro"}, {"f1": "weighted"}, "log_loss"]
 
 
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_the_weight_of_a_row_counts_at_its_positions_in_the_loss_and_in_every_metric_of_train_and_validation(task):
+    x, y, lengths = sequences()
+    weight = np.random.default_rng(1).integers(0, 4, N).astype(float)  # some rows weigh nothing
+    loss, names = Loss.parse("cross_entropy"), METRICS
+    if task == "regression":
+        loss, names, y = (
+            Loss.parse("mse"),
+            ["mse", "rmse", "mae", "r2"],
+            np.random.default_rng(2).normal(size=(N, T, K)),
+        )
+    net, t = network(), loss.encode(y, K, float)
+    judge = Judge(loss, [Metric.parse(name) for name in names])
+    w = loss.weights(y, weight, float)
+    examples = Examples(x, y, t, w, weight, lengths)
+    progress = Progress(Patience(), np.zeros((4, T, K)))
+    learner, batches = Learner(net, loss, Optimizer.parse({"sgd": 1e-12})), Batches(x, t, w, 4, lengths=lengths)
+    (epoch,) = fit(Training(learner, batches, judge, examples, examples, Plan(len(batches)), progress))
+
+    there = np.arange(T) < lengths[:, None]
+    z, each = net.predict(x, examples.mask)[there], np.repeat(weight, lengths)
+    expected = {"loss": loss.value(z, t[there], each, each.sum())}
+    expected |= {m.name: m.score(y[there], loss.predict(z), loss.labels(z) if task == "classification" else z, each)
+                 for m in judge.metrics}  # fmt: skip
+    for name, value in expected.items():
+        assert epoch.metrics[f"train_{name}"] == pytest.approx(value, rel=1e-6), name
+        assert epoch.metrics[f"val_{name}"] == pytest.approx(value, rel=1e-6), name
+
+
 def test_metrics_over_positions_are_those_of_all_positions_together_whatever_the_blocks(monkeypatch):
     x, y, lengths = sequences()
     loss, net = Loss.parse("cross_entropy"), network()
