@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -20,29 +20,18 @@ from nnctl.data.dates import in_time
 from nnctl.data.finite import refuse_unusable
 from nnctl.data.image_files import ImageFiles, ScaledImages
 from nnctl.data.prepare_series import prepare_series
+from nnctl.data.prepare_texts import tokenized, training_texts
 from nnctl.data.preprocessing import Preprocessing
-from nnctl.data.scaling import NoScaling, Scaling
+from nnctl.data.scaling import Affine, NoScaling, Scaling
 from nnctl.data.sources import Source
 from nnctl.data.splits import SplitPlan, split_rows
-from nnctl.data.table import PartName, Table, counted, shown_rows
+from nnctl.data.table import Table, counted, shown_rows
 from nnctl.data.targets import Task, class_indices, class_names, regression_values
-from nnctl.data.tokens import TextEncoder, Texts, Vocabulary, Wording
-
-if TYPE_CHECKING:
-    from nnctl.data.augment.text import TrainingTexts
 
 __all__ = ["prepare"]
 
 LARGE_TARGET = 10
 """A mean or standard deviation of the targets beyond this is worth a note; outputs of a new network are around 1."""
-
-
-class _Tokenized(NamedTuple):
-    """A table with its texts as tokens, what made them, and what a person should know."""
-
-    table: Table
-    text: TextEncoder | None = None
-    notes: tuple[str, ...] = ()
 
 
 def prepare(
@@ -82,58 +71,99 @@ def prepare(
     DataError
         The data cannot be read, or cannot be learned from.
     """
-    table = _loaded(source, base or Path.cwd(), seed)
+    base = base or Path.cwd()
+    table = _loaded(source, base, seed)
     if table.series is not None:
         return prepare_series(table, split, scaling, target_scaling or NoScaling(), task, dtype)
     table = _without_side_columns(table, split)
     classes = class_names(table) if task == "classification" else None
     y = regression_values(table) if classes is None else class_indices(table, classes)
-    rows = split_rows(table, split, None if classes is None or y.ndim == 2 else y, classes or (), seed)
+    labels = y if classes is not None and y.ndim == 1 else None
+    rows = split_rows(table, split, labels, classes or (), seed)
+    texts = training_texts(table, rows["train"], augment, base)
+    table, text_encoder, text_notes = tokenized(table, rows, texts)
 
-    texts = _rewritten(table, rows["train"], augment, base or Path.cwd())
-    table, text, notes = _tokenized(table, rows, texts)
-    x, encoder, filled = _encoded(table, rows["train"])
-    notes = (*table.notes, *notes, *filled)
-    affine = (NoScaling() if table.tokens is not None else scaling).fit(*_instances(x, table, rows["train"]))
-    if encoder is not None:
-        affine = affine.except_where(encoder.is_onehot)
-    y_affine = None
-    if classes is None:
-        target_scaling = target_scaling or NoScaling()
-        values, there = _positions(y, table, rows["train"]) if y.ndim == 3 else (y, rows["train"])
-        y_affine = target_scaling.fit(values, there).spread(values.shape[1:])
-        large = _large(values[there]) if isinstance(target_scaling, NoScaling) else None
-        notes += (large,) if large else ()
+    inputs = _Inputs.fit(table, rows["train"], scaling)
+    targets = _Targets(y) if classes is not None else _Targets.fit(y, table, rows["train"], target_scaling)
     preprocessing = Preprocessing(
-        task,
-        table.features,
-        x.shape[1:],
-        encoder,
-        affine,
-        table.target,
-        classes,
-        y_affine,
-        table.tokens,
-        text,
+        task=task,
+        inputs=table.features,
+        input_shape=inputs.x.shape[1:],
+        encoder=inputs.encoder,
+        scaling=inputs.scaling,
+        target=table.target,
+        classes=classes,
+        target_scaling=targets.scaling,
+        tokens=table.tokens,
+        text=text_encoder,
         audio=None if table.recordings is None else table.recordings.encoder,
     )
 
     def part(chosen: Array) -> Split:
-        targets = y[chosen] if y_affine is None else y_affine.apply(y, chosen, dtype)
         weight = None if table.weight is None else table.weight[chosen].astype(dtype)
         lengths = None if table.lengths is None else table.lengths[chosen]
-        if isinstance(x, ImageFiles):
-            inputs = cast("Array", ScaledImages(x, chosen, affine, np.dtype(dtype)))  # is used as one
-        elif table.tokens is None:
-            inputs = affine.apply(x, chosen, dtype)
-        else:
-            inputs = x[chosen].astype(np.int32)
-        return Split(inputs, targets, weight, chosen, lengths)
+        return Split(inputs.of(chosen, dtype), targets.of(chosen, dtype), weight, chosen, lengths)
 
     parts = {name: part(chosen) for name, chosen in rows.items()}
-    recordings = table.recordings if any(step.changes_sound for step in augment) else None
-    validation, test = parts.get("validation"), parts.get("test")
-    return Prepared(parts["train"], validation, test, preprocessing, notes, texts=texts, recordings=recordings)
+    return Prepared(
+        train=parts["train"],
+        validation=parts.get("validation"),
+        test=parts.get("test"),
+        preprocessing=preprocessing,
+        notes=(*table.notes, *text_notes, *inputs.notes, *targets.notes),
+        texts=texts,
+        recordings=table.recordings if any(step.changes_sound for step in augment) else None,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """The inputs of all rows as one array, what made it of a frame, how it is scaled, and what a person should know."""
+
+    x: Array
+    encoder: ColumnEncoder | None
+    scaling: Affine
+    are_tokens: bool
+    notes: tuple[str, ...]
+
+    @classmethod
+    def fit(cls, table: Table, train: Array, scaling: Scaling) -> Self:
+        """Learn from the training part what makes numbers of the inputs, and what scales them; tokens are not scaled.
+
+        One-hot columns are left alone. A feature of sequences is scaled by every step of them that is there.
+        """
+        x, encoder, notes = _encoded(table, train)
+        are_tokens = table.tokens is not None
+        instances = _positions(x, table, train) if table.sequence else (x, train)
+        affine = (NoScaling() if are_tokens else scaling).fit(*instances)
+        return cls(x, encoder, affine if encoder is None else affine.except_where(encoder.is_onehot), are_tokens, notes)
+
+    def of(self, rows: Array, dtype: DTypeLike) -> Array:
+        """Return the inputs of some rows as the network receives them."""
+        if isinstance(self.x, ImageFiles):
+            return cast("Array", ScaledImages(self.x, rows, self.scaling, np.dtype(dtype)))  # is used as one
+        return self.x[rows].astype(np.int32) if self.are_tokens else self.scaling.apply(self.x, rows, dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class _Targets:
+    """The targets of all rows, how those of a regression are scaled, and what a person should know."""
+
+    y: Array
+    scaling: Affine | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def fit(cls, y: Array, table: Table, train: Array, scaling: Scaling | None) -> Self:
+        """Learn the scaling of a regression's targets from the training part, or note that they are large without."""
+        values, there = _positions(y, table, train) if y.ndim == 3 else (y, train)
+        affine = (scaling or NoScaling()).fit(values, there).spread(values.shape[1:])
+        large = _large(values[there]) if scaling is None or isinstance(scaling, NoScaling) else None
+        return cls(y, affine, (large,) if large else ())
+
+    def of(self, rows: Array, dtype: DTypeLike) -> Array:
+        """Return the targets of some rows as the network learns them; class indices stay as they are."""
+        return self.y[rows] if self.scaling is None else self.scaling.apply(self.y, rows, dtype)
 
 
 def _loaded(source: Source, base: Path, seed: int) -> Table:
@@ -175,11 +205,6 @@ def _large(y: Array) -> str | None:
     )
 
 
-def _instances(x: Array, table: Table, rows: Array) -> tuple[Array, Array]:
-    """Return what scaling counts as a row, and which of them train: of sequences, every step that is there."""
-    return _positions(x, table, rows) if table.sequence else (x, rows)
-
-
 def _positions(x: Array, table: Table, rows: Array) -> tuple[Array, Array]:
     """Return all positions of sequences x (N, T, D) as rows (N T, D), and which of them are there in some sequences."""
     steps = x.shape[1]
@@ -189,48 +214,16 @@ def _positions(x: Array, table: Table, rows: Array) -> tuple[Array, Array]:
     return x.reshape(-1, x.shape[2]), places.ravel()
 
 
-def _tokenized(table: Table, rows: Mapping[PartName, Array], rewritten: TrainingTexts | None) -> _Tokenized:
-    """Cut the texts of a table into tokens, if it has texts; every text is cut once."""
-    if not isinstance(table.text, Wording):
-        return _Tokenized(table, table.text)
-    assert isinstance(table.x, np.ndarray)
-    texts, train = table.x.tolist(), rows["train"]
-    notes = () if rewritten is None else rewritten.notes
-    learned = [*(texts[i] for i in train), *(() if rewritten is None else rewritten.brought)]
-    vocabulary = Vocabulary.fit(table.text.tokenizer, learned, padded=True)
-    encoded = [vocabulary.encode(text) for text in texts]
-    encoder = Texts.fit(vocabulary, [encoded[i] for i in train], table.text.max_length)
-    x, lengths, _ = encoder.filled(encoded, texts)
-    cut = sum(len(tokens) > encoder.length for tokens in encoded)
-    unseen = vocabulary.unseen(texts[i] for name, chosen in rows.items() if name != "train" for i in chosen)
-    notes += (f"{counted(cut, 'text')} of more than {encoder.length} tokens cut",) if cut else ()
-    notes += (unseen,) if unseen else ()
-    return _Tokenized(replace(table, x=x, lengths=lengths, tokens=vocabulary.tokens), encoder, notes)
-
-
-def _rewritten(table: Table, train: Array, augment: Sequence[Augmentation], base: Path) -> TrainingTexts | None:
-    """Return the texts of the training part with what rewrites them, or None where nothing does."""
-    if not augment or not isinstance(table.text, Wording):
-        return None
-    from nnctl.data.augment.text import TextAugmentation, TrainingTexts  # noqa: PLC0415 - only needed here
-
-    steps = [step for step in augment if isinstance(step, TextAugmentation)]
-    if not steps:
-        return None
-    texts = tuple(table.x[train])
-    return TrainingTexts(texts, tuple(step.rewriter(texts, base) for step in steps))
-
-
 def _encoded(table: Table, train: Array) -> tuple[Array, ColumnEncoder | None, tuple[str, ...]]:
     """Return the inputs as one numeric array, the encoder that made it of a frame, and what a person should know."""
-    encoder: ColumnEncoder | None = None
-    notes: tuple[str, ...] = ()
-    x, features = table.x, table.features
+    x = table.x
     if math.prod(x.shape[1:]) == 0 or len(x.shape) < 2:
         raise DataError(f"the data have no input columns: x has shape {x.shape}, and (N, D) is needed.")
-    if not isinstance(x, np.ndarray | ImageFiles):
-        encoder = ColumnEncoder.fit(x, table.columns, train)
-        notes = tuple(sentence for sentence in (encoder.filled(x), encoder.unseen(x)) if sentence)
-        x, features = encoder.encode(x), encoder.features
-    refuse_unusable(x, features)
-    return x, encoder, notes
+    if isinstance(x, np.ndarray | ImageFiles):
+        refuse_unusable(x, table.features)
+        return x, None, ()
+    encoder = ColumnEncoder.fit(x, table.columns, train)
+    notes = tuple(sentence for sentence in (encoder.filled(x), encoder.unseen(x)) if sentence)
+    numbers = encoder.encode(x)
+    refuse_unusable(numbers, encoder.features)
+    return numbers, encoder, notes

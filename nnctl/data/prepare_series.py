@@ -55,23 +55,23 @@ def prepare_series(
         return Split(series.inputs_of(scaled_x, origins), y, None, origins)
 
     preprocessing = Preprocessing(
-        task,
-        (),
-        (series.form.lookback, x.shape[1]),
-        None,
-        affine,
-        table.target,
-        None,
-        _for_every_horizon(own, len(series.form.horizons)),
+        task=task,
+        inputs=(),
+        input_shape=(series.form.lookback, x.shape[1]),
+        encoder=None,
+        scaling=affine,
+        target=table.target,
+        classes=None,
+        target_scaling=_for_every_horizon(own, len(series.form.horizons)),
         series=SeriesForm(series.inputs, series.grid),
     )
     split = {name: part(origins) for name, origins in parts.items()}
     return Prepared(
-        split["train"],
-        split.get("validation"),
-        split.get("test"),
-        preprocessing,
-        (*table.notes, *notes),
+        train=split["train"],
+        validation=split.get("validation"),
+        test=split.get("test"),
+        preprocessing=preprocessing,
+        notes=(*table.notes, *notes),
         series=series,
     )
 
