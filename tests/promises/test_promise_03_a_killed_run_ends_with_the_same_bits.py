@@ -128,3 +128,17 @@ def test_replicas_are_those_that_the_run_began_with_whatever_the_cores(spec_file
     again = resumed(session.run)
     assert again.learner.team.size == 3
     assert end_of(finish(again)) == whole
+
+
+def test_the_best_weights_and_the_patience_spent_since_them_are_taken_up(spec_file, tmp_path):
+    spec = spec_file(
+        IRIS.replace("epochs: 4", "epochs: 9")
+        + "architecture: [dense: 8, batch_norm, relu, dense: outputs]\n"
+        + "early_stopping: {patience: 3, min_delta: 9}\n"  # so that nothing is better than the first epoch
+    )
+    whole = finish(start(spec, tmp_path / "whole"))
+    assert (whole.record["summary"]["best_epoch"], whole.record["summary"]["epochs"]) == (1, 4)
+    session = start(spec, tmp_path / "runs")
+    with pytest.raises(Interrupted):
+        finish_with(session, lambda: 2 if session.learner.step >= 17 else None)
+    assert end_of(finish(resumed(session.run))) == end_of(whole)
