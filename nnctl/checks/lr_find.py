@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 
-from nnctl.checks.lr_findings import ABOVE_NOISE, GOOD, findings, refusal
-from nnctl.checks.lr_rules import CLASSICAL, Curve, median_curve, most_of_the_drop
-from nnctl.checks.lr_trials import Start, Trial, choose, climb, starts, sweep
+from nnctl.checks.learning_rate.curve import CLASSICAL, Curve, median_curve, most_of_the_drop
+from nnctl.checks.learning_rate.findings import ABOVE_NOISE, findings, refusal
+from nnctl.checks.learning_rate.outcome import outcome
+from nnctl.checks.learning_rate.pace import Pace
+from nnctl.checks.learning_rate.trials import Start, Trial, climb, starts, sweep
+from nnctl.core.arrays import Float
 from nnctl.core.errors import UsageError
 from nnctl.core.finding import Report, Tell, silent
-from nnctl.data.batches import is_positionwise
-from nnctl.data.table import counted
 from nnctl.experiment.assembly import Experiment
 from nnctl.optim.clock import Clock
 
@@ -23,24 +22,6 @@ __all__ = ["lr_find"]
 
 BOUNDS = (1e-30, 1e30)
 """Learning rates beyond these leave the range of float32, and the axis of the picture."""
-WORSE = 0.1
-"""Short runs that end higher than they began, by this share of the best drop, count as diverged."""
-UNSTEADY = 0.2
-"""A rate is unsteady where a start ends higher than at a smaller rate, by this share of the best drop."""
-ROOM = 2.0
-"""A suggestion is at least this factor below every learning rate that diverged."""
-SHORT_RUN = 2
-"""Steps of a short run, in steps of a sweep."""
-STEPS, SWEEPS = 100, 3
-WORK = 4e11
-"""Floating point operations that are spent where nobody says how many steps and sweeps there are to be; a fixed sum and
-no time, so that every machine finds the same."""
-LADDER = 9
-"""Learning rates that short runs are usually made with."""
-FEWEST_RUN = 20
-"""Steps of a short run, at the least."""
-FEW_ANSWERS = 512
-"""Answers in a batch, of rows or of positions, that are enough for a gradient where steps have to be saved."""
 
 
 def lr_find(
@@ -95,16 +76,11 @@ def lr_find(
     if not (0 < lowest < highest and BOUNDS[0] <= lowest and highest <= BOUNDS[1]):
         limits = f"0 < --min < --max, within {BOUNDS[0]:g} to {BOUNDS[1]:g}"
         raise UsageError(f"the learning rates must be {limits}. Got {lowest:g} and {highest:g}.")
-    pace = _pace(experiment, steps, sweeps)
+    pace = Pace.of(experiment, steps, sweeps)
+    experiment = pace.with_its_batches(experiment)
     rates = np.geomspace(lowest, highest, pace.steps)
-    if pace.rows < experiment.batch_rows:
-        training = experiment.spec.training.model_copy(update={"batch_size": pace.rows, "accumulate": 1})
-        experiment = experiment.variant(training=training)
     from_here = starts(experiment, pace.sweeps)
-    swept: list[list[float]] = []
-    for i, start in enumerate(from_here):
-        tell(0.3 * i / pace.sweeps, f"sweep {i + 1} of {pace.sweeps}")
-        swept.append(sweep(start, rates))
+    swept = _sweeps(from_here, rates, tell)
     curve = median_curve(rates, swept)
     figures = {
         **_of_the_spec(experiment, from_here[0]),
@@ -117,41 +93,21 @@ def lr_find(
         "trials": [],
     }
     if curve is not None and refusal(figures) is None:
-        figures |= _confirm(experiment, from_here, curve, highest, pace.run_steps, tell)
+        figures |= _short_runs(experiment, from_here, curve, highest, pace.run_steps, tell)
     return Report("lr-find", _headline(figures), findings(figures), figures)
 
 
-@dataclass(frozen=True)
-class _Pace:
-    """How many sweeps there are, the steps of each and of a short run, and the rows of a batch; in words, if few."""
-
-    sweeps: int
-    steps: int
-    run_steps: int
-    rows: int
-    words: str = ""
-
-
-def _pace(experiment: Experiment, steps: int | None, sweeps: int | None) -> _Pace:
-    rows = experiment.batch_rows
-    usual = _Pace(sweeps or SWEEPS, steps or STEPS, SHORT_RUN * (steps or STEPS), rows)
-    operations = 3 * experiment.layout.flop(1)
-    affordable = WORK / max(1, operations)
-    if steps or sweeps or usual.sweeps * (usual.steps + LADDER * usual.run_steps) * rows <= affordable:
-        return usual
-    y = experiment.data.train.y
-    rows = min(rows, max(1, FEW_ANSWERS // (y.shape[1] if is_positionwise(y) else 1)))
-    left = max(int(affordable / rows) - STEPS, 0)
-    run_steps = min(max(left // LADDER, FEWEST_RUN), usual.run_steps)
-    words = (
-        f" A row takes {operations:.1e} floating point operations, so there was one sweep and not {SWEEPS}, and short "
-        f"runs of {run_steps} steps and not {usual.run_steps}, with batches of {counted(rows, 'row')}: a rough answer. "
-        f"--steps or --sweeps ask for more."
-    )
-    return _Pace(1, STEPS, run_steps, rows, words)
+def _sweeps(from_here: Sequence[Start], rates: Float, tell: Tell) -> list[list[float]]:
+    """Return the losses of a sweep from every start."""
+    losses = []
+    for i, start in enumerate(from_here):
+        tell(0.3 * i / len(from_here), f"sweep {i + 1} of {len(from_here)}")
+        losses.append(sweep(start, rates))
+    return losses
 
 
 def _of_the_spec(experiment: Experiment, start: Start) -> dict[str, Any]:
+    """Return what the spec itself says of its learning rate."""
     spec, plan = experiment.spec, experiment.plan(start.batches)
     first = plan.schedule.lr_at(0, spec.optimizer.lr, Clock(plan.steps, len(start.batches)))
     return {
@@ -162,7 +118,7 @@ def _of_the_spec(experiment: Experiment, start: Start) -> dict[str, Any]:
     }
 
 
-def _confirm(
+def _short_runs(
     experiment: Experiment, from_here: Sequence[Start], curve: Curve, highest: float, steps: int, tell: Tell
 ) -> dict[str, Any]:
     """Return what short runs around the range test's guess, and at the spec's own rate, come to."""
@@ -175,51 +131,10 @@ def _confirm(
         made += 1
         return Trial.run(from_here, lr, steps)
 
-    noise = ABOVE_NOISE * curve.noise
     trials = climb(guess, float(curve.rates[0]), highest, run)
     trials[own] = trials.get(own) or run(own)
-    return {"range_test": guess, "run_steps": steps, **_read([trials[lr] for lr in sorted(trials)], curve.start, noise)}
-
-
-def _read(trials: Sequence[Trial], start: float, noise: float = 0.0) -> dict[str, Any]:
-    """Return the figures that follow from short runs, in the order of their rates; a drop within the noise is none."""
-    drop = max(start - min(trial.loss for trial in trials), 0.0)
-    diverged = {trial.lr for trial in trials if not trial.loss <= start + WORSE * drop}
-    unsteady = {t.lr for i, t in enumerate(trials) if not _is_steady(t, trials[:i], UNSTEADY * drop)} - diverged
-    highest = min(diverged, default=inf) / ROOM
-    safe = [
-        trial for trial in trials if trial.lr <= highest and trial.lr not in unsteady and trial.loss < start - noise
-    ]
-    figures: dict[str, Any] = {"diverges": min(diverged, default=None)}
-    reached = drop
-    if safe:
-        suggestion = choose({trial.lr: trial.loss for trial in safe}, start)
-        alone = [choose({t.lr: t.losses[i] for t in safe}, start) for i in range(len(safe[0].losses))]
-        reached = next(start - trial.loss for trial in safe if trial.lr == suggestion)
-        good = [trial.lr for trial in safe if start - trial.loss >= GOOD * reached]
-        interval = [min(*alone, suggestion), max(*alone, suggestion)]
-        figures |= {"suggestion": suggestion, "interval": interval, "good": [good[0], good[-1]]}
-    figures["trials"] = [
-        {
-            "lr": trial.lr,
-            "loss": trial.loss,
-            "losses": list(trial.losses),
-            "share": (start - trial.loss) / reached if reached else 0.0,
-            "diverged": trial.lr in diverged,
-            "unsteady": trial.lr in unsteady,
-        }
-        for trial in trials
-    ]
-    return figures
-
-
-def _is_steady(trial: Trial, smaller: Sequence[Trial], margin: float) -> bool:
-    """Return whether no start ends higher than at a smaller learning rate, by more than a margin.
-
-    Near the edge most starts do well and one does not; with another seed that one is the training itself.
-    """
-    ended = [other.losses for other in smaller if isfinite(other.loss)]
-    return all(loss <= lower + margin for losses in ended for loss, lower in zip(trial.losses, losses, strict=False))
+    by_rate = [trials[lr] for lr in sorted(trials)]
+    return {"range_test": guess, "run_steps": steps, **outcome(by_rate, curve.start, ABOVE_NOISE * curve.noise)}
 
 
 def _headline(figures: Mapping[str, Any]) -> str:

@@ -103,7 +103,7 @@ def find_learning_rate(
 
 def _applied(report: Report, written: str, path: Path) -> Report:
     """Write the suggestion into the spec, and return the report on the spec as it is then."""
-    from nnctl.checks.lr_findings import findings  # noqa: PLC0415
+    from nnctl.checks.learning_rate.findings import findings  # noqa: PLC0415
     from nnctl.spec.edit import replace_text, with_learning_rate  # noqa: PLC0415
 
     suggestion, before = report.figures["suggestion"], report.figures["lr"]

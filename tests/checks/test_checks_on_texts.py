@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnctl.checks import lr_find as lr_find_module
 from nnctl.checks.baselines import against_linear_model, without_inputs
 from nnctl.checks.data import check_data
 from nnctl.checks.frozen import FrozenBatch
 from nnctl.checks.goal import Goal
 from nnctl.checks.gradcheck import gradcheck_experiment
-from nnctl.checks.lr_trials import starts
+from nnctl.checks.learning_rate import pace
+from nnctl.checks.learning_rate.trials import starts
+from nnctl.checks.lr_find import lr_find
 from nnctl.checks.overfit import overfit_batch
 from nnctl.checks.short_run import ShortRun
 from nnctl.checks.start import check_start
@@ -143,10 +144,10 @@ def test_windows_of_a_text_that_repeats_itself_are_no_rows_to_remove(tmp_path):
 
 def test_steps_that_take_long_are_saved_and_said_to_be(tmp_path, monkeypatch):
     model = experiment(tmp_path, MODEL)
-    assert lr_find_module.lr_find(model, steps=20, sweeps=2).figures["pace"] == ""
-    monkeypatch.setattr(lr_find_module, "WORK", 1e8)
-    monkeypatch.setattr(lr_find_module, "FEW_ANSWERS", 2 * model.data.train.y.shape[1])
-    report = lr_find_module.lr_find(model)
+    assert lr_find(model, steps=20, sweeps=2).figures["pace"] == ""
+    monkeypatch.setattr(pace, "WORK", 1e8)
+    monkeypatch.setattr(pace, "FEW_ANSWERS", 2 * model.data.train.y.shape[1])
+    report = lr_find(model)
     assert len(report.figures["sweeps"]) == 1
     assert "rough answer" in report.findings[-1].message
     assert "batches of 2 rows" in report.findings[-1].message

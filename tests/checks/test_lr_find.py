@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf, nan
 
-import numpy as np
 import pytest
 
-from nnctl.checks.lr_find import _read, lr_find
-from nnctl.checks.lr_findings import findings, judge_rate, refusal
-from nnctl.checks.lr_rules import has_diverged
-from nnctl.checks.lr_trials import Trial, choose, climb, starts, sweep
+from nnctl.checks.learning_rate.findings import findings, judge_rate, refusal
+from nnctl.checks.learning_rate.outcome import outcome
+from nnctl.checks.learning_rate.trials import Trial
+from nnctl.checks.lr_find import lr_find
 from nnctl.core.errors import Interrupted, UsageError
 from nnctl.experiment.assembly import Experiment
 from nnctl.spec.load import load_spec
@@ -222,113 +221,8 @@ def test_a_rate_beyond_the_edge_fails_and_comes_first(experiment):
     assert found.figures["suggestion"] < 10
 
 
-# ---------------------------------------------------------------------- starts and short runs
-
-
-def test_runs_from_one_start_share_their_weights_and_batches(experiment):
-    (start,) = starts(experiment(), 1)
-    slow, fast = (list(start.losses([lr] * 10)) for lr in (1e-12, 1e-1))
-    assert slow[0] == fast[0]
-    assert slow[1:] != fast[1:]
-    assert slow == list(start.losses([1e-12] * 10))
-
-
-def test_a_loss_is_that_of_the_batch_before_its_step(experiment):
-    """With a rate of next to nothing, the losses of an epoch are those of the untrained network on its batches."""
-    of_all = experiment("architecture=[dense: 8, tanh, dense: outputs]")
-    (start,) = starts(of_all, 1)
-    batches = start.batches
-    found = list(start.losses([1e-30] * len(batches)))
-    rows = [batch.stop - batch.start for batch in batches.epoch(0)]
-    train = of_all.examples(of_all.data.train)
-    untrained = of_all.judge.network(of_all.learner().network, train)["loss"]
-    assert np.average(found, weights=rows) == pytest.approx(untrained, rel=1e-5)
-
-
-def test_every_start_has_its_own_weights(experiment):
-    first, second = starts(experiment(), 2)
-    assert next(first.losses([1e-3])) != next(second.losses([1e-3]))
-
-
-def test_a_sweep_leaves_out_the_loss_that_ended_it(experiment):
-    (start,) = starts(experiment("optimizer=sgd", "architecture=[dense: 8, relu, dense: outputs]"), 1)
-    rates = np.geomspace(1e-3, 1e6, 60)
-    losses, all_losses = sweep(start, rates), list(start.losses(map(float, rates)))
-    assert losses == all_losses[: len(losses)]
-    assert not has_diverged(losses, 10)
-    assert has_diverged(all_losses[: len(losses) + 1], 10)
-
-
-def test_a_run_that_diverges_ends_at_infinity_and_no_other_start_is_tried(experiment):
-    both = starts(experiment("optimizer=sgd", "architecture=[dense: 8, relu, dense: outputs]"), 2)
-    assert Trial.run(both, 1e20, 30).losses == (inf,)
-    assert len(Trial.run(both, 1e-2, 5).losses) == 2
-
-
-# ---------------------------------------------------------------------- the ladder and the choice
-
-
-def bowl(best: float):
-    return lambda lr: Trial(lr, ((np.log10(lr) - np.log10(best)) ** 2,))
-
-
-@pytest.mark.parametrize("best", [1e-6, 1e-3, 0.02, 5.0])
-def test_the_ladder_is_climbed_to_the_best_rate_wherever_it_begins(best):
-    trials = climb(1e-2, 1e-7, 10.0, bowl(best))
-    found = min(trials.values(), key=lambda trial: trial.loss)
-    assert abs(np.log10(found.lr / best)) < 0.15
-
-
-def test_the_ladder_ends_at_the_range(experiment):
-    assert max(climb(1e-2, 1e-7, 1.0, bowl(1e9))) == 1.0
-    assert min(climb(1e-2, 1e-4, 1.0, bowl(1e-9))) == 1e-4
-
-
-def test_rungs_that_diverge_send_the_climb_downwards():
-    def run(lr: float) -> Trial:
-        return bowl(1e-5)(lr) if lr < 1e-4 else Trial(lr, (inf,))
-
-    assert 1e-6 < min(climb(1.0, 1e-7, 10.0, run).values(), key=lambda trial: trial.loss).lr < 1e-4
-
-
-def test_the_smaller_of_two_rates_wins_a_tie_and_only_a_tie():
-    assert choose({0.1: 1.005, 1.0: 1.0}, start=2.0) == 0.1
-    assert choose({0.1: 1.02, 1.0: 1.0}, start=2.0) == 1.0
-
-
-def test_a_rate_next_to_one_that_diverged_is_not_suggested():
-    near = [Trial(0.1, (1.0, 1.0)), Trial(0.5, (0.5, 0.5)), Trial(0.9, (inf,))]
-    far = [*near[:2], Trial(1.0, (inf,))]
-    assert _read(near, 2.0)["suggestion"] == 0.1
-    assert _read(far, 2.0)["suggestion"] == 0.5
-    assert _read(near, 2.0)["diverges"] == 0.9
-
-
-def test_a_rate_at_which_one_start_fails_is_not_suggested():
-    uneven = [Trial(0.1, (1.0, 1.0)), Trial(1.0, (1.6, 0.1))]
-    assert _read(uneven, 2.0)["suggestion"] == 0.1
-    assert _read([uneven[0], Trial(1.0, (0.9, 0.8))], 2.0)["suggestion"] == 1.0
-
-
-def test_a_run_that_ends_well_above_its_start_counts_as_diverged():
-    found = _read([Trial(0.1, (1.0,)), Trial(1.0, (2.2,))], 2.0)
-    assert found["diverges"] == 1.0
-    assert [trial["diverged"] for trial in found["trials"]] == [False, True]
-
-
-def test_the_interval_is_what_each_start_would_choose():
-    found = _read([Trial(0.1, (0.5, 1.0)), Trial(1.0, (0.6, 0.4))], 2.0)
-    assert found["suggestion"] == 1.0
-    assert found["interval"] == [0.1, 1.0]
-
-
-def test_short_runs_whose_drop_is_within_the_noise_say_nothing():
-    assert "suggestion" not in _read([Trial(0.1, (1.9,))], 2.0, noise=0.2)
-    assert _read([Trial(0.1, (1.7,))], 2.0, noise=0.2)["suggestion"] == 0.1
-
-
 def test_short_runs_that_never_lower_the_loss_end_without_a_suggestion(report):
-    figures = {**report.figures, "suggestion": None, **_read([Trial(0.1, (2.0,)), Trial(1.0, (inf,))], 2.0)}
+    figures = {**report.figures, "suggestion": None, **outcome([Trial(0.1, (2.0,)), Trial(1.0, (inf,))], 2.0)}
     assert [finding.rule for finding in findings(figures)] == ["lr-flat-curve"]
 
 

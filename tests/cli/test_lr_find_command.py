@@ -130,7 +130,7 @@ def test_an_interrupted_search_is_noted_and_changes_nothing(nnctl, spec, monkeyp
 
 @pytest.mark.parametrize("rule", ["lr-suggestion", "lr-of-the-spec", "lr-flat-curve"])
 def test_every_refusal_and_finding_has_a_rule_with_a_page(rule):
-    import nnctl.checks.lr_findings  # noqa: F401 - declares them
+    import nnctl.checks.learning_rate.findings  # noqa: F401 - declares them
     from nnctl.core.finding import Rule
 
     assert Rule.known[rule].why

@@ -6,7 +6,7 @@ differ in the learning rate alone share all of it, so that their losses can be c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import count, repeat
@@ -14,7 +14,7 @@ from math import ceil, inf, isfinite
 
 import numpy as np
 
-from nnctl.checks.lr_rules import has_diverged, still_steps
+from nnctl.checks.learning_rate.curve import has_diverged, still_steps
 from nnctl.core.arrays import Float
 from nnctl.data.batches import Batch, Batches
 from nnctl.experiment.assembly import Experiment
@@ -22,12 +22,10 @@ from nnctl.nn.loss import positions
 from nnctl.train.evaluate import Examples
 from nnctl.train.step import Learner, NotFinite, room_for_outputs, train_step
 
-__all__ = ["Start", "Trial", "choose", "climb", "starts", "sweep"]
+__all__ = ["Start", "Trial", "climb", "starts", "sweep"]
 
 END = 0.2
 """The last share of a short run's steps, whose mean loss is its result."""
-TIE = 0.01
-"""Results that differ by at most this share of the drop are a tie."""
 QUARTERS = (-4, -2, 0, 2, 4)
 """Where the first short runs stand around the guess, in quarters of a decade."""
 
@@ -142,20 +140,6 @@ def climb(guess: float, lowest: float, highest: float, run: Callable[[float], Tr
         best = best_after([best - 2 if best == min(rungs) else best + 2])
     best_after([best - 1, best + 1])
     return trials
-
-
-def choose(losses: Mapping[float, float], start: float) -> float:
-    """Return the learning rate with the lowest loss, the smallest where several tie.
-
-    Parameters
-    ----------
-    losses : mapping of float to float
-        The result at each learning rate.
-    start : float
-        The loss before training, from which the drop is counted.
-    """
-    low = min(losses.values())
-    return min(lr for lr, loss in losses.items() if loss <= low + TIE * max(start - low, 0.0))
 
 
 def _rounded(lr: float) -> float:

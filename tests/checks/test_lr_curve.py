@@ -7,7 +7,7 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from nnctl.checks.lr_rules import (
+from nnctl.checks.learning_rate.curve import (
     Curve,
     has_diverged,
     last_before_divergence,
