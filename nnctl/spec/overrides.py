@@ -2,7 +2,8 @@
 
 A path leads through mappings and lists, ``architecture.0.units=64``. Where the file (or else the default) says which
 component stands at a place, its name may be left out: ``optimizer.lr`` is ``optimizer.adamw.lr``, and the short forms
-``adamw`` and ``adamw: 1e-3`` become ``adamw: {lr: ...}`` to take the new field.
+``adamw`` and ``adamw: 1e-3`` become ``adamw: {lr: ...}`` to take the new field. ``clip=null`` takes the key out, and
+with it what stands there; then the default holds.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def apply(document: Document, arguments: Sequence[str], schema: type[Schema]) ->
     document : Document
         The spec as written; it is left as it is.
     arguments : sequence of str
-        Paths and YAML values: ``training.epochs=5``, ``metrics=[accuracy]``, ``clip=`` (nothing).
+        Paths and YAML values: ``training.epochs=5``, ``metrics=[accuracy]``, ``clip=null``.
     schema : type of Schema
         What the spec is checked against later; says where components stand.
 
@@ -65,7 +66,10 @@ def _apply_one(argument: str, data: dict[str, Any], places: dict[Loc, Place], sc
             path = (*path, name)
             columns[path] = column
         column += len(part) + 1
-    slot.holder[slot.key] = value
+    if value is None and isinstance(slot.holder, dict):
+        slot.holder.pop(slot.key, None)
+    else:
+        slot.holder[slot.key] = value
     for stale in [p for p in places if p[: len(path)] == path]:
         del places[stale]
     for made, at in columns.items():
@@ -85,6 +89,8 @@ def _parse(argument: str) -> tuple[list[str], Any, dict[Loc, Place]]:
         raise _refusal(f"leads more than {MAX_DEPTH} levels deep.", argument)
     if not all(parts):
         raise _refusal("has an empty key. Write key=value, such as training.epochs=5.", argument)
+    if not value.strip():
+        raise _refusal(f"has no value. Write {key}=null to take the key out and have the default.", argument)
     try:
         data, places = compose(" " * len(key + equals) + value, "command line")
     except SpecError as error:
@@ -189,9 +195,9 @@ def _schema_of(kind: Any) -> type[Schema] | None:
 def _kind_within(kind: Any) -> Any:
     """Return the annotation of a list's items or a mapping's values."""
     for alternative in _alternatives(kind):
-        arguments = [a for a in get_args(alternative) if a is not Ellipsis]
-        if arguments and issubclass(get_origin(alternative) or object, Mapping | Sequence):
-            return arguments[-1]
+        holder = get_origin(alternative)
+        if isinstance(holder, type) and issubclass(holder, Mapping | Sequence):
+            return [a for a in get_args(alternative) if a is not Ellipsis][-1]
     return None
 
 

@@ -63,6 +63,7 @@ class Toy(Schema):
     clip: Limit | None = None
     training: Training = Training()
     sizes: dict[str, Part] | None = None
+    weights: Literal["balanced"] | dict[str, float] | None = None
 
 
 def applied(text, *arguments):
@@ -77,7 +78,11 @@ def applied(text, *arguments):
         ("training:", "training.epochs=5", {"training": {"epochs": 5}}),
         ("name: x", "name=no", {"name": "no"}),
         ("name: x", "name=a=b", {"name": "a=b"}),
-        ("clip: {norm: 1}", "clip=", {"clip": None}),
+        ("clip: {norm: 1}", "clip=null", {}),
+        ("training: {epochs: 1, mode: slow}", "training.mode=~", {"training": {"epochs": 1}}),
+        ("optimizer: {adamw: {lr: 1, weight_decay: 2}}", "optimizer.lr=null",
+         {"optimizer": {"adamw": {"weight_decay": 2}}}),
+        ("", "weights.a=2", {"weights": {"a": 2}}),
         ("", "optimizer=sgd", {"optimizer": "sgd"}),
         ("optimizer: adamw", "optimizer={sgd: {lr: 1e-3}}", {"optimizer": {"sgd": {"lr": 1e-3}}}),
         ("optimizer: adamw", "optimizer.lr=3e-4", {"optimizer": {"adamw": {"lr": 3e-4}}}),
@@ -128,6 +133,7 @@ def test_the_document_itself_is_left_alone():
     [
         ("", "training.epochs",
          "is not an override. Write key=value, such as training.epochs=5.\n    training.epochs\n    ^"),
+        ("clip: {norm: 1}", "clip=", "has no value. Write clip=null to take the key out and have the default."),
         ("", "=5", "has an empty key"),
         ("", "training..epochs=5", "has an empty key"),
         ("", "name=[1", "name: is not YAML: did not find expected ',' or ']'"),
