@@ -15,6 +15,7 @@ from nnctl.data.batches import Batches, is_positionwise
 from nnctl.data.dataset import Prepared, Split
 from nnctl.data.prepare import prepare
 from nnctl.data.preprocessing import Preprocessing
+from nnctl.data.table import counted
 from nnctl.experiment.augmenting import augmenter_of, enlarged, refuse_unsuited
 from nnctl.experiment.measuring import metrics_of
 from nnctl.experiment.price import SHARE, Memory, price, size
@@ -90,9 +91,12 @@ class Experiment:
     def __init__(self, loaded: LoadedSpec, data: Prepared | None = None) -> None:
         self.loaded = loaded
         self.spec = loaded.spec
-        found = data or self._prepared()
-        refuse_unsuited(loaded, found)
-        self.data: Prepared = data or enlarged(found, self.spec)
+        try:
+            found = data or self._prepared()
+            refuse_unsuited(loaded, found)
+            self.data: Prepared = data or enlarged(found, self.spec)
+        except DataError as error:
+            raise loaded.of_data(error) from None
         self.loss = self._loss()
         self.outputs = self._outputs()
         self.layout = self._layout()
@@ -183,8 +187,8 @@ class Experiment:
             return rows
         if wanted > rows:
             raise DataError(
-                f"the training part has {rows} rows, fewer than one batch of {wanted}. "
-                f"Set training.batch_size to {rows} or less, or to 'full'."
+                f"the training part has {counted(rows, 'row')}, fewer than one batch of {wanted}. "
+                f"Set training.batch_size to {rows}{' or less' * (rows > 1)}, or to 'full'."
             )
         return wanted
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -328,6 +329,7 @@ def openml(monkeypatch, answer):
     from sklearn import datasets
 
     def fetch_openml(**which):
+        warnings.warn("Multiple active versions.\nReturning version 1.", stacklevel=2)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -348,6 +350,7 @@ def test_openml_sets_are_columns_with_their_categories(monkeypatch, tmp_path):
     assert data.features == ("age", "sex=(missing)", "sex=f", "sex=m")
     assert data.train.x.tolist() == [[1, 0, 1, 0], [2, 0, 0, 1], [3, 1, 0, 0]]
     assert data.preprocessing.target == "y"
+    assert data.notes[0] == "openml: Multiple active versions. Returning version 1."
 
 
 def test_openml_without_a_network_is_a_clear_error(monkeypatch, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,15 +26,17 @@ class OpenML(FrameSource, name="openml"):
     dataset: str | int
     """Its name, such as ``titanic``, or its number."""
     version: PositiveInt | Literal["active"] = "active"
-    """Which version of a name; ``active`` is the newest that is in good standing."""
+    """Which version of a name; ``active`` is the oldest that is in good standing, as in scikit-learn."""
     target: str | None = None  # type: ignore[assignment]
     """The column to predict; left out, the one that the data set proposes."""
 
     def load(self, base: Path, seed: int) -> Table:  # noqa: ARG002 - fetched, not drawn
         """Fetch the data set, or take it from the cache."""
-        bunch = self._fetch()
-        frame = _frame_of(bunch)
-        return self.table_of(frame, self.target or bunch.target_names[0], {})
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            bunch = self._fetch()
+        table = self.table_of(_frame_of(bunch), self.target or bunch.target_names[0], {})
+        return replace(table, notes=tuple(f"openml: {' '.join(str(warning.message).split())}" for warning in said))
 
     def _fetch(self) -> Any:
         from sklearn.datasets import fetch_openml  # noqa: PLC0415 - a second to import, and only needed here
