@@ -123,14 +123,16 @@ def _conduct(
     )
 
 
-def _draw(figures: Mapping[str, Any]) -> bytes:
+def _draw(figures: Mapping[str, Any]) -> bytes | None:
     from nnctl.cli.pictures import histograms, samples, series, spectrograms  # noqa: PLC0415 - Matplotlib costs 0.3 s
 
     if "sounds" in figures:
         return spectrograms.draw(figures)
     if "series" in figures:
         return series.draw(figures)
-    return samples.draw(figures) if "samples" in figures else histograms.draw(figures)
+    if "samples" in figures:
+        return samples.draw(figures)
+    return histograms.draw(figures) if figures.get("histograms", {}).get("columns") else None
 
 
 def _draw_augmented(figures: Mapping[str, Any]) -> bytes | None:

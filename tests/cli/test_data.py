@@ -172,7 +172,15 @@ def test_histograms_are_drawn_for_numbers_and_texts_whatever_their_names():
     ]
     sheet = {"groups": ["$", "x"], "columns": columns, "left_out": 3}
     assert histograms.draw({"target": "y_$", "histograms": sheet}).startswith(PNG)
-    assert histograms.draw({"target": "y"}).startswith(PNG)
+
+
+def test_where_there_is_nothing_to_draw_there_is_no_picture(nnctl, here):
+    (here / "s.yaml").write_text(
+        "data: {source: {adding: {samples: 60, length: 6}}}\narchitecture: [gru: 4, dense: outputs]\nloss: mse\n"
+    )
+    done = nnctl("data", "s.yaml")
+    assert "picture" not in done.out
+    assert not list(Path("runs").glob("*/*.png"))
 
 
 def test_samples_are_drawn_in_grey_and_in_colour():

@@ -14,7 +14,7 @@ from nnctl.data.table import counted
 
 __all__ = ["constant_columns", "measure_constant"]
 
-MANY_PIXELS = 0.5
+MANY = 0.5
 
 CONSTANT = Rule(
     "constant-columns",
@@ -22,7 +22,8 @@ CONSTANT = Rule(
     why="What never changes can tell nothing apart: its weights learn only what a bias learns already. It is harmless "
     "as such, as at the margin of scanned digits; in a table it is mostly a column that was filtered by, or one that "
     "was read wrong. If it changes in new rows, the network meets an input that it has never been trained on.",
-    threshold="Warns for a column of a table; for pictures where more than half of the pixels are constant.",
+    threshold="Warns for a column of a table; for pictures where more than half of the pixels are constant; for "
+    "sequences where more than half of a step's numbers are, at every step.",
     fix="Drop the column, `drop: [NAME]` in the source, or look at how it is read.",
 )
 
@@ -45,7 +46,8 @@ def measure_constant(view: View) -> dict[str, Any]:
         constant = _one_value(_flat(np.asarray(view.table.x))) if view.is_grid else None
         count = len(names) if constant is None else int(constant.sum())
         width = len(view.frame.columns) if constant is None else len(constant)
-        return {"inputs": width, "train": count, "train_and_validation": count, "names": names}
+        found = {"inputs": width, "train": count, "train_and_validation": count, "names": names}
+        return found if constant is None else {**found, "share": _share(view, constant)}
     train = view.inputs["train"]
     constant = _one_value(train)
     both = constant
@@ -57,7 +59,16 @@ def measure_constant(view: View) -> dict[str, Any]:
         "train": int(constant.sum()),
         "train_and_validation": int(both.sum()),
         "names": names[:100],
+        "share": _share(view, constant),
     }
+
+
+def _share(view: View, constant: Array) -> float:
+    """Return the share that is constant: of pixels, of columns, or of a step's numbers, each at all steps."""
+    if view.is_grid and view.image_shape is None:
+        shape = view.table.x.shape if view.data is None else view.data.input_shape
+        return float(constant.reshape(-1, shape[-1]).all(axis=0).mean())
+    return float(constant.mean())
 
 
 def _flat(x: Array) -> Array:
@@ -80,10 +91,15 @@ def constant_columns(view: View, found: dict[str, Any]) -> Iterator[Finding]:
         said = f"{count} of {width} {what} have one value in all {rows:,} {'training ' if view.data else ''}rows"
         if "validation" in view.parts:
             said += f", {found['train_and_validation']} of them in the validation rows as well"
-        if count > MANY_PIXELS * width:
-            yield CONSTANT.warn(f"{said}.", value=count / width, threshold=MANY_PIXELS)
+        figures = {"value": found["share"], "threshold": MANY}
+        if found["share"] <= MANY:
+            yield CONSTANT.passed(f"{said}.", **figures)
+        elif view.image_shape is not None:
+            yield CONSTANT.warn(f"{said}.", fix="Look at the pictures; cut a margin off before training.", **figures)
         else:
-            yield CONSTANT.passed(f"{said}.", value=count / width, threshold=MANY_PIXELS)
+            said += f"; {found['share']:.0%} of the numbers of a step never change at any step"
+            fix = "Leave out the numbers of a step that never change, or look at how the file is read."
+            yield CONSTANT.warn(f"{said}.", fix=fix, **figures)
     elif count:
         names = ", ".join(found["names"][:5]) + (", ..." if count > 5 else "")
         yield CONSTANT.warn(

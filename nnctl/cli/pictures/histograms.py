@@ -23,7 +23,7 @@ def draw(figures: Mapping[str, Any]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    sheet = figures.get("histograms", {"columns": [], "groups": [], "left_out": 0})
+    sheet = figures["histograms"]
     columns, groups = sheet["columns"], sheet["groups"]
     across = min(_WIDEST, max(2, ceil(sqrt(len(columns)))))
     down = max(1, -(-len(columns) // across))
