@@ -51,6 +51,12 @@ def test_the_drop_decides_where_losses_are_negative_too():
     assert has_diverged([*fallen, 11.0], still=10)
 
 
+def test_a_loss_that_moves_in_its_last_digits_alone_ends_no_sweep():
+    still = [2.302585] * 10
+    assert not has_diverged([*still, 2.3026], still=10)
+    assert has_diverged([*still, 2.32], still=10)
+
+
 def test_noise_alone_ends_no_sweep():
     rng = np.random.default_rng(0)
     losses = (2 + 0.3 * rng.standard_normal(100)).tolist()

@@ -144,6 +144,12 @@ def test_a_loss_that_never_falls_is_a_flat_curve(experiment):
     assert found.figures["trials"] == []
 
 
+def test_a_network_that_no_gradient_reaches_is_a_flat_curve_and_no_divergence(experiment):
+    found = lr_find(experiment("init=zeros", "architecture=[dense: 8, relu, dense: 8, relu, dense: outputs]"))
+    assert [rule for rule, _ in rules(found)] == ["lr-flat-curve"]
+    assert min(map(len, found.figures["sweeps"])) > 50
+
+
 def test_a_loss_that_runs_away_at_the_smallest_rate_diverges_at_once(experiment):
     found = lr_find(
         experiment("optimizer=sgd", "architecture=[dense: 8, relu, dense: outputs]"), lowest=1e5, highest=1e9

@@ -32,6 +32,8 @@ __all__ = [
 
 RISE = 3.0
 """A sweep has diverged when the loss stands this many times the drop seen so far above its lowest value."""
+TINY = 1e-3
+"""A loss that moves by no more than this share of the first one stands still, however little it moved before."""
 WIDTH = 0.2
 """Standard deviation of the smoothing, in decades of the learning rate."""
 MOST = 0.9
@@ -46,9 +48,10 @@ def still_steps(steps: int) -> int:
 def has_diverged(losses: Sequence[float], still: int) -> bool:
     """Return whether the last loss of a sweep says that it should end.
 
-    L_t not finite, or L_t - min L > 3 max(L_0 - min L, noise)
+    L_t not finite, or L_t - min L > 3 max(L_0 - min L, noise, |L_0| / 1000)
 
-    with L_0 the median and noise the range of the first `still` losses. The rise is held against the drop, and not the
+    with L_0 the median and noise the range of the first `still` losses. A network that no gradient reaches keeps its
+    loss in all digits but the last ones, and only for these there is the last term. The rise is held against the drop, and not the
     loss against its minimum: a ratio fails where losses are negative, and never sees a NaN.
     """
     last = losses[-1]
@@ -57,8 +60,8 @@ def has_diverged(losses: Sequence[float], still: int) -> bool:
     if len(losses) <= still:
         return False
     first, low = losses[:still], min(losses)
-    noise = max(first) - min(first)
-    return last - low > RISE * max(float(np.median(first)) - low, noise)
+    begun, noise = float(np.median(first)), max(first) - min(first)
+    return last - low > RISE * max(begun - low, noise, TINY * abs(begun))
 
 
 @dataclass(frozen=True)
