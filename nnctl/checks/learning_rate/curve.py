@@ -51,8 +51,8 @@ def has_diverged(losses: Sequence[float], still: int) -> bool:
     L_t not finite, or L_t - min L > 3 max(L_0 - min L, noise, |L_0| / 1000)
 
     with L_0 the median and noise the range of the first `still` losses. A network that no gradient reaches keeps its
-    loss in all digits but the last ones, and only for these there is the last term. The rise is held against the drop, and not the
-    loss against its minimum: a ratio fails where losses are negative, and never sees a NaN.
+    loss in all digits but the last ones, and only for these there is the last term. The rise is held against the drop,
+    and not the loss against its minimum: a ratio fails where losses are negative, and never sees a NaN.
     """
     last = losses[-1]
     if not isfinite(last):
