@@ -116,9 +116,10 @@ def diagnose_unusable(loaded: LoadedSpec, reason: DataError) -> Report:
 
 
 def _diagnosis(checklist: _Checklist) -> Report:
-    found = _distinct(f for report in checklist.reports.values() for f in report.findings)
-    learns = all(checklist.reports[step].verdict == "pass" for step in OUTCOMES if step in checklist.reports)
-    findings = in_causal_order(_without_consequence(finding) if learns else finding for finding in found)
+    reports = checklist.reports
+    if all(reports[step].verdict == "pass" for step in OUTCOMES if step in reports):  # the network learns
+        reports = {step: _without_consequences(report) for step, report in reports.items()}
+    findings = in_causal_order(_distinct(f for report in reports.values() for f in report.findings))
     steps = [
         {
             "step": step,
@@ -127,10 +128,15 @@ def _diagnosis(checklist: _Checklist) -> Report:
             "headline": report.headline,
             "figures": dict(report.figures),
         }
-        for step, report in checklist.reports.items()
+        for step, report in reports.items()
     ]
-    left_out = [step for step in STEPS if step not in checklist.reports]
+    left_out = [step for step in STEPS if step not in reports]
     return Report("doctor", _headline(findings, len(steps)), findings, {"steps": steps, "left_out": left_out})
+
+
+def _without_consequences(report: Report) -> Report:
+    """Return what a step found in a network that learns."""
+    return replace(report, findings=tuple(map(_without_consequence, report.findings)))
 
 
 def _without_consequence(finding: Finding) -> Finding:

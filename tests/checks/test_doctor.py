@@ -156,7 +156,9 @@ def test_a_symptom_of_a_network_that_learns_is_no_alarm(planted, monkeypatch):
     dead = Report("gradient-flow", "dead units", (finding("dead-relu", "warn"),))
     monkeypatch.setattr(module, "gradient_flow", lambda *_args, **_kwargs: dead)
     experiment = Experiment(load_spec(planted["moons"].path))
-    assert diagnose(experiment).first is None
+    report = diagnose(experiment)
+    assert report.first is None
+    assert {step["verdict"] for step in report.figures["steps"]} == {"pass"}
     lost = Report("linear-model", "worse", (finding("linear-baseline", "warn"),))
     monkeypatch.setattr(module, "against_linear_model", lambda *_args: lost)
     assert diagnose(experiment).first.rule == "dead-relu"
