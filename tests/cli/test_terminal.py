@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
 import typer
-from commands import IRIS, process
+from commands import IRIS, on_a_terminal, plain, process
 from rich.cells import cell_len
 
 from nnctl.cli.app import app
@@ -24,34 +19,6 @@ COMMANDS = typer.main.get_command(app).commands
 every_command = pytest.mark.parametrize("name", sorted(COMMANDS))
 
 ODD = "[red]x[/],kind\n" + "".join(f"{i / 7},{['[bold]a[/]', '[/]', ':smile:'][i % 3]}\n" for i in range(60))
-
-
-def in_terminal(*arguments: object, columns: int = 80, **environment: str) -> str:
-    """Return what a command shows on a terminal."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    kept = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nnctl", *map(str, arguments)],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**kept, "TERM": "xterm-256color", **environment},
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while block := os.read(ours, 65536):
-            shown += block
-    except OSError:
-        pass  # Linux ends a terminal without a process on it so
-    os.close(ours)
-    process.wait(timeout=60)
-    return shown.decode().replace("\r\n", "\n")
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
 @every_command
@@ -135,14 +102,14 @@ def test_without_a_terminal_there_are_no_colours(spec, arguments):
 
 @every_line
 def test_no_color_is_respected_on_a_terminal(spec, arguments):
-    shown = in_terminal(*arguments, NO_COLOR="1")
+    shown = on_a_terminal(*arguments, NO_COLOR="1").text
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", shown)
     assert not re.search("^error:", shown, re.MULTILINE)
 
 
 @every_line
 def test_a_narrow_terminal_loses_nothing(spec, arguments):
-    wide, narrow = (plain(in_terminal(*arguments, columns=columns)) for columns in (200, 40))
+    wide, narrow = (plain(on_a_terminal(*arguments, columns=columns).text) for columns in (200, 40))
     (Path("w.yaml")).unlink(missing_ok=True)
     if arguments[0] == "explain":
         assert max(map(cell_len, narrow.splitlines())) <= 40
@@ -174,6 +141,6 @@ def test_markup_in_names_is_shown_as_it_is(nnctl, here):
 
 
 def test_json_is_the_same_on_a_terminal(spec):
-    shown = in_terminal("validate", spec, "--json", columns=40)
+    shown = on_a_terminal("validate", spec, "--json", columns=40).text
     assert json.loads(shown)["parameters"] == 67
     assert spec.read_text() == IRIS

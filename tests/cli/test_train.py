@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import Answer, process
-from test_terminal import in_terminal, plain
+from commands import Answer, on_a_terminal, plain, process
 
 from nnctl.runs.store import Run
 
@@ -200,7 +199,7 @@ def test_without_a_terminal_there_is_a_line_an_epoch_and_no_escape_code(spec):
 
 
 def test_on_a_terminal_a_table_is_live_while_it_trains_and_gone_when_it_ends(spec):
-    shown = in_terminal("train", spec, "training.epochs=400", "--no-plot", columns=120)
+    shown = on_a_terminal("train", spec, "training.epochs=400", "--no-plot", columns=120).text
     assert "\x1b[?25l" in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor is there again"
     live, result = shown[: shown.rindex("\x1b[?25h")], shown[shown.rindex("\x1b[?25h") :]
@@ -211,14 +210,14 @@ def test_on_a_terminal_a_table_is_live_while_it_trains_and_gone_when_it_ends(spe
 
 
 def test_no_color_leaves_no_colour_on_a_terminal(spec):
-    shown = in_terminal("train", spec, "--no-plot", NO_COLOR="1")
+    shown = on_a_terminal("train", spec, "--no-plot", NO_COLOR="1").text
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", shown)
 
 
 def test_a_plain_numeric_run_imports_nothing_heavy_before_its_result(spec):
     code = (
         "import sys; from nnctl.cli.app import _run; code = _run(sys.argv[1:]);"
-        "print(sorted({'sklearn', 'scipy', 'polars', 'pandas', 'matplotlib'} & set(sys.modules))); sys.exit(code)"
+        "print(sorted({'sklearn', 'scipy', 'polars', 'pandas', 'matplotlib', 'numba'} & set(sys.modules))); sys.exit(code)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "train", spec, *QUICK], capture_output=True, text=True, check=True, cwd=spec.parent

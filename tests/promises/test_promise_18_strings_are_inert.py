@@ -9,15 +9,11 @@ import csv
 import io
 import json
 import os
-import pty
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import call
+from commands import call, on_a_terminal, plain
 from hostile import OBEYED
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,24 +127,6 @@ def test_a_line_break_in_a_name_begins_no_line(there):
     assert "\n" not in str(SpecError([Problem((), "two\nlines")]))
 
 
-def on_a_terminal(*arguments: str) -> str:
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nnctl", *arguments], stdin=theirs, stdout=theirs, stderr=theirs,
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "200"},
-    )  # fmt: skip
-    os.close(theirs)
-    shown = b""
-    try:
-        while block := os.read(ours, 65536):
-            shown += block
-    except OSError:
-        pass  # Linux ends a terminal without a process on it so
-    os.close(ours)
-    process.wait(timeout=120)
-    return shown.decode()
-
-
 @pytest.mark.parametrize(
     "line",
     [["predict", "RUN", "test"], *(pytest.param(line, marks=pytest.mark.slow) for line in (["data"], ["train"]))],
@@ -156,10 +134,10 @@ def on_a_terminal(*arguments: str) -> str:
 )
 def test_on_a_terminal_there_are_colours_and_no_others_than_ours(line, there):
     run = next((there / "runs").glob("*/run.json")).parent
-    shown = on_a_terminal(*(str(run) if word == "RUN" else word for word in line))
+    shown = on_a_terminal(*(run if word == "RUN" else word for word in line), columns=200).text
     for obeyed in ("\x1b[31mred", "\x1b]8", "\x07", "\x9b", "\u202e", "\u2066", "\x08", "\x85"):
         assert obeyed not in shown
-    is_inert(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", shown))
+    is_inert(plain(shown).replace("\r", ""))
 
 
 def test_markup_is_shown_as_it_is(capsys):

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
 import typer
-from commands import call
+from commands import call, on_a_terminal, plain
 from rich.cells import cell_len
 
 from nnctl.cli import app
@@ -141,33 +137,9 @@ def test_closed_streams_all_three_are_survived(here, name):
     assert done.returncode in ENDS
 
 
-def in_terminal(line: list[str], columns: int, **environment: str) -> tuple[int, str]:
-    """Return how a command ends on a terminal, and what it shows there."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    kept = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}}
-    environment = {**kept, "TERM": "xterm-256color", **environment}
-    child = subprocess.Popen(
-        [sys.executable, "-m", "nnctl", *line], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while block := os.read(ours, 65536):
-            shown += block
-    except OSError:
-        pass  # Linux ends a terminal without a process on it so
-    os.close(ours)
-    return child.wait(timeout=60), shown.decode().replace("\r\n", "\n")
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-
-
 @every_command
 def test_twenty_columns_are_enough(here, name):
-    code, shown = in_terminal([name, *LINES[name]], 20)
+    code, shown = on_a_terminal(name, *LINES[name], columns=20)
     assert code in ENDS
     assert is_quiet(shown)
     if name == "explain":  # which is prose and fits; tables and paths run on
@@ -176,7 +148,7 @@ def test_twenty_columns_are_enough(here, name):
 
 @every_command
 def test_no_color_gives_none(here, name):
-    code, shown = in_terminal([name, *LINES[name]], 80, NO_COLOR="1")
+    code, shown = on_a_terminal(name, *LINES[name], NO_COLOR="1")
     assert code in ENDS
     assert not re.search(r"\x1b\[[0-9;]*[34][0-7]m", shown)
 
