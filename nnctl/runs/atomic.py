@@ -73,8 +73,10 @@ def link(path: Path, name: Path) -> None:
     except OSError:  # a file system without links
         replace(name, path.read_bytes())
         return
-    temporary.replace(name)
-    temporary.unlink(missing_ok=True)  # where both names stood for this file already, nothing was renamed
+    try:
+        temporary.replace(name)
+    finally:  # where both names stood for this file already, nothing was renamed
+        temporary.unlink(missing_ok=True)
     sync(name.parent)
 
 

@@ -13,6 +13,7 @@ from commands import call
 from faults import end_of, finish, resumed, start
 
 from nnctl.core.errors import DataError, Interrupted, UsageError
+from nnctl.experiment.comparability import differences
 from nnctl.nn.network import Replica
 from nnctl.runs.store import Run
 
@@ -47,6 +48,8 @@ def edited(run: Run, **environment: object) -> None:
         ({"blas_threads": 100_000}, "BLAS used 100000 threads and uses"),
         ({"batch_size": 99}, "the batch size was 99 and is 16"),
         ({"nnctl": "0.0.1"}, "nnctl was 0.0.1 and is"),
+        ({"python": "2.7"}, "Python was 2.7 and is"),
+        ({"machine": "vax"}, "the machine was vax and is"),
     ],
 )
 def test_where_it_differs_resume_warns_and_with_strict_refuses(run, changed, said):
@@ -59,6 +62,17 @@ def test_where_it_differs_resume_warns_and_with_strict_refuses(run, changed, sai
     assert said in session.warnings[0]
     assert said in run.record["resumed"][0]["differing"][0], "and it stays in the run"
     finish(session)
+
+
+def test_threads_and_replicas_are_those_that_the_run_began_with_and_told_of_where_they_cannot_be(run):
+    edited(run, blas_threads=2, replicas=3)
+    session = resumed(run)
+    assert (session.threads, session.learner.team.size) == (2, 3)
+    now = session._environment()
+    finish(session)
+    assert differences(run.record, now, session.experiment.resolved()) == []
+    found = differences(run.record, {**now, "replicas": 1}, session.experiment.resolved())
+    assert found == ["the number of replicas was 3 and is 1"]
 
 
 def test_where_nothing_differs_strict_goes_on_without_a_word(run, spec_file, tmp_path):

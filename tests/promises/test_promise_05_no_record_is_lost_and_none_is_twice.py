@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from itertools import count
 
 import pytest
 from commands import call
 from faults import finish, killed_at, resumed, start, steps_of
 
-from nnctl.core.errors import Interrupted
+from nnctl.core.errors import DiskError, Interrupted
 from nnctl.experiment import session as module
 from nnctl.runs.records import Records
 from nnctl.runs.store import Run
@@ -29,6 +31,29 @@ def test_an_append_that_is_killed_at_any_step_adds_the_record_or_leaves_those_be
             break
     assert epochs == [1, 2]
     assert step > 2
+
+
+def test_an_append_that_the_disk_takes_in_pieces_is_whole_and_one_that_it_refuses_leaves_no_trace(
+    tmp_path, monkeypatch
+):
+    records = Records(tmp_path / "metrics.jsonl")
+    records.append({"epoch": 1, "loss": 0.5})
+    before, write = records.path.read_bytes(), os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, line: write(file, line[:3]))
+        records.append({"epoch": 2, "loss": 0.25})
+    assert [record["epoch"] for record in records.read()] == [1, 2]
+    records.path.write_bytes(before)
+
+    def filling_up(file: int, line: bytes) -> int:
+        if os.fstat(file).st_size > len(before):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, line[:3])
+
+    monkeypatch.setattr(os, "write", filling_up)
+    with pytest.raises(DiskError):
+        records.append({"epoch": 2, "loss": 0.25})
+    assert records.path.read_bytes() == before
 
 
 def interrupted(spec_file, tmp_path, steps: int) -> Run:

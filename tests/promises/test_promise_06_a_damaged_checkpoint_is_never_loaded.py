@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -52,6 +53,30 @@ def test_any_cut_is_found_and_so_is_anything_added(run, cuts):
         file.write_bytes(content)
         with pytest.raises(Damaged, match=r"last\.safetensors: is damaged"):
             run.load_tensors("last")
+
+
+A, B, SQUARE = "0.dense.b", "3.batch_norm.beta", "0.dense.W"
+CHANGES: dict[str, Callable[[dict], object]] = {
+    "another type": lambda header: header[A].update(dtype="I32"),
+    "another shape": lambda header: header[SQUARE].update(shape=header[SQUARE]["shape"][::-1]),
+    "names exchanged": lambda header: header.update({A: header[B], B: header[A]}),
+    "another name": lambda header: header.update({"another": header.pop(A)}),
+    "more said of it": lambda header: header["__metadata__"].update(more="1"),
+    "no hash": lambda header: header["__metadata__"].pop("blake2b"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_header_that_says_something_else_of_the_same_bytes_is_found(run, change):
+    file = run.path / "checkpoints" / "last.safetensors"
+    raw = file.read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + size])
+    CHANGES[change](header)
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + size :])
+    with pytest.raises(Damaged, match="its content does not match its hash"):
+        run.load_tensors("last")
 
 
 def damage(run: Run, *names: str) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from commands import Answer, call, process
 from faults import end_of, finish, refusing, resumed, start
 
-from nnctl.core.errors import Interrupted
+from nnctl.core.errors import DiskError, Interrupted
 from nnctl.experiment import session as module
 from nnctl.runs.store import Run
 
@@ -82,6 +85,76 @@ def test_the_earlier_checkpoint_stays_whole(tmp_path, monkeypatch):
         assert run.load_tensors("previous")
         assert not list(path.rglob(".*.tmp-*"))
     assert end_of(finish(resumed(Run.open(path)))) == whole
+
+
+WRITERS: dict[str, Callable[[Run], object]] = {
+    "a file": lambda run: run.write_text("plots/x", "y"),
+    "a checkpoint": lambda run: run.save_tensors("best", {}, {}),
+    "the checkpoint before": lambda run: run.keep_tensors("last", as_name="previous"),
+    "the status": lambda run: run.set_status("failed"),
+    "a record": lambda run: run.append({"epoch": 2}),
+    "records": lambda run: run.records.sync(),
+    "fewer records": lambda run: run.records.truncate_after(0),
+    "the lock": lambda run: run.lock().__enter__(),
+    "another run": lambda run: Run.create(run.path.parent / "others", "toy"),
+}
+
+
+def told_by(work: Callable[[], object]) -> str:
+    """Return what the disk was said to refuse; "" where it took all."""
+    try:
+        work()
+    except DiskError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_whatever_a_run_writes_a_disk_that_refuses_is_told_of_with_the_path(tmp_path, writer):
+    run = Run.create(tmp_path / "runs", "toy")
+    run.begin("toy")
+    run.append({"epoch": 1})
+    run.save_tensors("last", {}, {})
+    for at in count(1):
+        with refusing(tmp_path / "runs", at) as refused:
+            said = told_by(lambda: WRITERS[writer](run))
+        if not refused:
+            break
+        assert str(tmp_path / "runs") in said
+        assert not list(run.path.rglob(".*.tmp-*"))
+    assert at > 1
+
+
+def test_so_do_a_lock_that_cannot_be_signed_and_a_half_written_file_that_cannot_be_removed(tmp_path, monkeypatch):
+    run = Run.create(tmp_path / "runs", "toy")
+    (run.path / ".x.tmp-1").touch()
+
+    def refuses(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "pwrite", refuses)
+    with pytest.raises(DiskError, match="read-only"), run.lock():
+        pass
+    monkeypatch.setattr(Path, "unlink", refuses)
+    with pytest.raises(DiskError, match="read-only"):
+        run.clean()
+
+
+def test_the_failure_is_noted_where_there_is_room_for_the_note_and_told_where_there_is_none(tmp_path, monkeypatch):
+    def full(*_: object, **__: object) -> NoReturn:
+        raise DiskError("metrics.jsonl: cannot be written: no space left on device")
+
+    monkeypatch.setattr(Run, "append", full)
+    session = start(Path("spec.yaml"), tmp_path / "runs")
+    with pytest.raises(DiskError):
+        finish(session)
+    assert session.run.status == "failed"
+    assert session.run.record["error"].startswith("metrics.jsonl: cannot be written")
+    session = start(Path("spec.yaml"), tmp_path / "runs")
+    monkeypatch.setattr(Run, "write_json", lambda *_: (_ for _ in ()).throw(DiskError("the note")))
+    with pytest.raises(DiskError, match=r"metrics\.jsonl"):
+        finish(session)
+    assert session.run.status == "running"
 
 
 CHECKS = {

@@ -21,6 +21,7 @@ import nnctl.cli.pictures.lr_find
 import nnctl.train.loop
 from nnctl.cli.signals import Signals
 from nnctl.experiment import assembly
+from nnctl.experiment.session import Session
 from nnctl.nn.layout import Layout
 from nnctl.nn.network import Replica
 from nnctl.runs.store import Run
@@ -43,6 +44,19 @@ def spec(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("spec.yaml").write_text(SPEC)
     return Path("spec.yaml")
+
+
+@pytest.fixture(autouse=True)
+def unheard():
+    """A signal that no command hears fails the test, and does not end all of them."""
+
+    def deaf(number: int, _) -> None:
+        raise AssertionError(f"nobody heard signal {number}")
+
+    before = {number: signal.signal(number, deaf) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield deaf
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -165,6 +179,20 @@ def test_while_pictures_are_drawn_the_run_is_done(monkeypatch, number):
 
 
 @BOTH
+def test_as_the_training_ends_it_is_done_and_nothing_is_drawn(monkeypatch, whole, number):
+    signalled(monkeypatch, Session, "_finish", number)
+    answer = call("train", "spec.yaml")
+    left(answer, number)
+    assert f"interrupted as the training ended; {the_run().path} is done." in answer.err
+    assert end_of(the_run()) == whole
+    assert not (the_run().path / "plots").exists()
+
+
+def test_what_is_waited_for_leaves_time_to_leave_within_five_seconds():
+    assert Signals.WAIT <= 3
+
+
+@BOTH
 @pytest.mark.parametrize("check", ["lr-find", "overfit-batch", "doctor"])
 def test_a_check_leaves_and_is_listed_as_interrupted(monkeypatch, number, check):
     users = users_of(train_step)
@@ -188,11 +216,11 @@ def test_so_does_one_whose_picture_is_being_drawn_and_its_result_stays(monkeypat
     assert json.loads((path / "check.json").read_text())["status"] == "done"
 
 
-def test_after_a_signal_nothing_is_left_of_it_for_the_next_command(monkeypatch):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)]
+def test_after_a_signal_nothing_is_left_of_it_for_the_next_command(monkeypatch, unheard):
     with monkeypatch.context() as patch:
         signalled(patch, nnctl.train.loop, "train_step", signal.SIGTERM, at=3)
         call("train", "spec.yaml", "--no-plot")
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)] == before
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)]
+    assert handlers == [unheard, unheard, signal.SIG_DFL]
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     assert call("validate", "spec.yaml").code == 0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import secrets
 import signal
 import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,7 @@ from made_runs import make_check
 from nnctl.core.errors import Interrupted, UsageError
 from nnctl.core.finding import Report
 from nnctl.runs.check import CheckFolder
+from nnctl.runs.lock import is_held
 from nnctl.runs.store import Run
 
 
@@ -107,6 +112,41 @@ def test_a_run_is_held_from_the_moment_it_is_made(spec_file, tmp_path, monkeypat
         resumed(session.run)
     finish(session)
     assert [*states, status_in(tmp_path / "runs")] == ["starting", "running", "running", "done"]
+
+
+def test_one_that_ended_while_its_lock_was_waited_for_is_not_taken_up(spec_file, tmp_path, monkeypatch):
+    run, lock = interrupted(spec_file, tmp_path), Run.lock
+
+    @contextmanager
+    def late(self):
+        with lock(self):
+            run.set_status("done")  # as the process did that held it until now
+            yield
+
+    monkeypatch.setattr(Run, "lock", late)
+    with pytest.raises(UsageError, match="is done; there is nothing to resume"):
+        resumed(run)
+
+
+def test_a_reader_that_asks_for_a_moment_whether_it_is_held_keeps_nobody_away(spec_file, tmp_path, monkeypatch):
+    run = interrupted(spec_file, tmp_path)
+    readers = [os.open(run.path / ".lock", os.O_RDONLY)]
+    fcntl.flock(readers[0], fcntl.LOCK_SH)
+    monkeypatch.setattr(time, "sleep", lambda _: os.close(readers.pop()) if readers else None)
+    with run.lock():
+        assert not readers
+    one, other = (os.open(run.path / ".lock", os.O_RDONLY) for _ in range(2))
+    fcntl.flock(one, fcntl.LOCK_SH)
+    assert not is_held(run.path), "a reader is no holder for another reader"
+    os.close(one)
+    os.close(other)
+
+
+def test_a_name_that_is_taken_is_never_shared(tmp_path, monkeypatch):
+    drawn = iter(["0a1b", "0a1b", "0a1b", "ffff"])
+    monkeypatch.setattr(secrets, "token_hex", lambda _: next(drawn))
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert [Run.create(tmp_path, "toy", now).name[-4:] for _ in range(2)] == ["0a1b", "ffff"]
 
 
 def status_in(root: Path) -> str:

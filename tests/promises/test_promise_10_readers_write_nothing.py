@@ -46,6 +46,10 @@ def folder(tmp_path, monkeypatch) -> Path:
         finish(start(Path("spec.yaml"), root, f"seed={seed}"))
     make_run(root, "killed-1", status="running")
     make_run(root, "running-1", status="running")
+    for name in ("metrics.jsonl", "health.jsonl"):  # as a killed writer leaves them
+        with (root / "killed-1" / name).open("a") as file:
+            file.write('{"epoch": 4, "val')
+    (root / "killed-1" / ".run.json.tmp-1").write_text("half")
     make_check(root, "toy-lr-find-1")
     (root / "broken").mkdir()
     (root / "broken" / "run.json").write_text("{")
@@ -67,6 +71,7 @@ def readers(root: Path) -> list[list[object]]:
         ["compare", root, "--json"],
         ["compare", root, "--csv", "-"],
         ["diff", a, b],
+        ["diff", a, root / "killed-1"],
         ["predict", a, "test"],
         ["predict", a, "test", "--json"],
         ["explain", "adam"],
