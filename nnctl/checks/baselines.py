@@ -89,7 +89,8 @@ def without_inputs(experiment: Experiment, run: ShortRun, tell: Tell = silent) -
         and ``validation``.
     """
     tell(0.0, "a training without inputs")
-    blind = ShortRun.of(Experiment(experiment.loaded, _zeroed(experiment.data)))
+    data = experiment.spec.data.model_copy(update={"augment": ()})  # what is rewritten or played again is an input
+    blind = ShortRun.of(Experiment(experiment.variant(data=data).loaded, _zeroed(experiment.data)))
     metric = score_of(experiment).name
     finding = _inputs_used(run, blind, metric)
     figures = {"metric": metric, "network": run.plain(), "blind": blind.plain()}

@@ -27,6 +27,9 @@ training: {epochs: 60}
 """
 
 
+SAID = {"good": "yes", "bad": "no"}
+
+
 @pytest.fixture
 def experiment(spec_file):
     return lambda text=MOONS, *overrides: Experiment(load_spec(spec_file(text), overrides))
@@ -44,6 +47,36 @@ def test_a_network_that_learns_beats_itself_without_inputs(experiment):
     finding = blind(experiment())
     assert finding.verdict == "pass"
     assert finding.value > 0.5
+
+
+REWRITTEN = """
+data:
+  source: {texts: texts.csv}
+  split: {validation: 0, test: 0}
+  augment: [{synonyms: {table: words.csv, share: 0.5}}]
+architecture: [{embedding: 8}, global_avg_pool, {dense: outputs}]
+loss: binary_cross_entropy
+optimizer: {adam: 0.05}
+training: {epochs: 20, batch_size: 10}
+"""
+HEARD = """
+data: {source: {tones: {samples: 60}}, split: {validation: 0, test: 0}, augment: [{white_noise: [20, 30]}]}
+architecture: [global_max_pool, {dense: outputs}]
+loss: cross_entropy
+optimizer: {adam: 0.05}
+training: {epochs: 10, batch_size: 10}
+"""
+
+
+@pytest.mark.parametrize(("text", "classes"), [(REWRITTEN, 2), (HEARD, 6)], ids=["texts", "sounds"])
+def test_what_augmentation_makes_of_texts_and_sounds_is_no_way_to_the_inputs(experiment, tmp_path, text, classes):
+    rows = [f"the {('film', 'plot')[i % 2]} was {word},{label}" for i in range(20) for word, label in SAID.items()]
+    (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    (tmp_path / "words.csv").write_text("word,synonym\ngood,fine\nbad,poor\n")
+    whole = experiment(text)
+    report = without_inputs(whole, ShortRun.of(whole))
+    assert report.verdict == "pass"
+    assert report.figures["blind"]["loss"] == pytest.approx(np.log(classes), abs=0.05)
 
 
 def test_a_network_that_cannot_learn_is_told(experiment):
