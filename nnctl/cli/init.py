@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nnctl.cli.words import write_file
+from nnctl.cli.words import counted, write_file
 from nnctl.core.errors import NnctlError, UsageError
 
 __all__ = ["command", "init"]
@@ -81,7 +81,7 @@ def init(source: str, out: Path, target: str | None = None) -> list[str]:
         write_file(out, starter_spec(found, name, asked) if series is None else series_spec(series, name, asked))
         what = f"{found.classes} classes" if found.classes else "a regression"
         what = what if series is None else "a time series"
-        lines = [f"wrote {out}: {what}, {found.rows:,} rows, {found.features:,} column{'s' * (found.features != 1)}"]
+        lines = [f"wrote {out}: {what}, {counted(found.rows, 'row')}, {counted(found.features, 'column')}"]
         lines += [f"note: {remark}" for remark in found.remarks]
         if series is not None:
             lines.append(

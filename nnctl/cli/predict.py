@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnctl.cli.words import cell, continued, say, write_file
+from nnctl.cli.words import cell, continued, counted, say, write_file
 
 if TYPE_CHECKING:
     from nnctl.core.arrays import Array
@@ -65,7 +65,7 @@ def command(
     if out is None:
         say(_csv(predictor, found), nl=False)
     else:
-        say(f"wrote {out}: {len(found.rows):,} rows, {predictor.checkpoint} weights of {predictor.run.name}")
+        say(f"wrote {out}: {counted(len(found.rows), 'row')}, {predictor.checkpoint} weights of {predictor.run.name}")
     if found.score is not None:
         said = ", ".join(f"{name} {number(value)}" for name, value in found.score.items())
         typer.echo(f"score: {said}", err=out is None)
