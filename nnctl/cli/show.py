@@ -19,7 +19,7 @@ __all__ = ["command"]
 
 _DATA = ("source", "split", "scaling")
 _HIGHLIGHTS = ("architecture", "init", "loss", "optimizer", "schedule", "regularizers", "clip", "training")
-_ENVIRONMENT = ("nnctl", "python", "numpy", "blas", "blas_threads", "cpu", "os")
+_ENVIRONMENT = ("nnctl", "python", "numpy", "blas", "blas_threads", "compiler", "cpu", "os")
 _WORDS = 12  # the width of the words at the left
 
 

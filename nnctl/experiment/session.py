@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from nnctl.core.compiled import compiler
 from nnctl.core.errors import DataError, Diverged, Interrupted, NnctlError, UsageError
 from nnctl.data.dataset import Prepared
 from nnctl.data.image_files import ScaledImages
 from nnctl.experiment import comparability
-from nnctl.experiment.assembly import Experiment, set_blas_threads
+from nnctl.experiment.assembly import Experiment, compile_for, set_blas_threads
 from nnctl.experiment.forecasting import beside_naive, refuse_to_look_ahead
 from nnctl.experiment.saving import restore_training, save_best, save_training
 from nnctl.runs.environment import environment
@@ -61,6 +62,7 @@ class Session:
         self.batches = experiment.batches(self.train)
         self.plan = experiment.plan(self.batches)
         self.learner = experiment.learner(replicas)
+        compile_for(self.learner.network, self.plan.steps)
         refuse_to_look_ahead(experiment, self.learner.network)
         self.progress = experiment.progress(self.batches)
         self.health = Health.of(self.learner)
@@ -285,6 +287,7 @@ class Session:
             **environment(),
             "blas_threads": self.threads,
             "replicas": self.learner.team.size,
+            "compiler": compiler(),
             "batch_size": experiment.batch_rows,
             "seed": experiment.spec.seed,
             "spec_hash": blake2b(resolved_text(experiment.spec).encode(), digest_size=16).hexdigest(),

@@ -6,6 +6,7 @@ import numpy as np
 
 from nnctl.core.arrays import Array, Float, Shape, column_sums, zeros
 from nnctl.core.component import Positive, Share
+from nnctl.nn import loops
 from nnctl.nn.activations import Activation
 from nnctl.nn.initializers import Constant, Initializer
 from nnctl.nn.layer import Context, Param, ShapeError, Views
@@ -35,6 +36,10 @@ class Relu(Activation, name="relu"):
 
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return dy where y > 0, else 0, in the memory of dy."""
+        compiled = loops.where_positive.compiled.get(dy.dtype)
+        if compiled and dy.flags.c_contiguous:
+            compiled(dy.reshape(-1), ctx.saved.reshape(-1))
+            return dy
         passed = np.greater(ctx.saved, 0, out=ctx.out("passed", dy.shape, np.bool_))
         np.multiply(dy, passed, out=dy)
         return dy

@@ -1,19 +1,35 @@
-"""The command line that the benchmarks beside PyTorch share, and the first line that they print."""
+"""What the benchmarks beside PyTorch share: their command line, the first line that they print, and machine code."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import numpy as np
 
+from nnctl.core.compiled import Loop, compile_loops
 from nnctl.core.machine import cores
 from nnctl.runs.environment import environment
 
 Task = TypeVar("Task")
+_COMPILED: dict[Loop, dict[Any, Any]] = {}
+
+
+@contextmanager
+def machine_code() -> Iterator[bool]:
+    """Have nnctl's loops compiled within; yields whether Numba is installed. NumPy computes again afterwards."""
+    for loop in Loop.known:
+        loop.compiled.update(_COMPILED.get(loop, {}))
+    try:
+        yield compile_loops(np.float32)
+    finally:
+        for loop in Loop.known:
+            _COMPILED[loop] = dict(loop.compiled)
+            loop.compiled.clear()
 
 
 def hold(

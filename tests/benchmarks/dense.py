@@ -11,6 +11,9 @@ fast result that computes something else is an error.
 Everybody may use the same number of threads. nnctl decides by its own fixed rule how many of them it gives to BLAS, as
 it does in every run; scikit-learn and PyTorch use them all.
 
+nnctl trains twice: with NumPy alone and, where the extra `numba` is installed, with its loops compiled, as it does by
+itself in a long training. Both have the same bits, and so must end with the same loss.
+
 OpenBLAS picks its kernels by the CPU. Where OPENBLAS_CORETYPE names others, as some container images do, products take
 up to twice as long for NumPy and scikit-learn and not for PyTorch, which brings a BLAS of its own: the first line says
 which kernels they are.
@@ -26,7 +29,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from contest import hold
+from contest import hold, machine_code
 
 from nnctl.data.batches import Batches
 from nnctl.experiment.assembly import blas_threads, set_blas_threads
@@ -128,6 +131,16 @@ def ours(task: Task, x: np.ndarray, y: np.ndarray, threads: int) -> Contestant:
     return train
 
 
+def compiled(trainer: Contestant) -> Contestant:
+    def train(steps: int) -> float:
+        with machine_code():
+            seconds = trainer(steps)
+        train.loss = trainer.loss  # type: ignore[attr-defined]
+        return seconds
+
+    return train
+
+
 def theirs_sklearn(task: Task, x: np.ndarray, y: np.ndarray, threads: int) -> Contestant:
     from sklearn.metrics import log_loss, mean_squared_error
     from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -209,6 +222,8 @@ def theirs_torch(task: Task, x: np.ndarray, y: np.ndarray, threads: int, *, fuse
 def contestants(task: Task, threads: int) -> dict[str, Contestant]:
     x, y = arrays(task)
     found: dict[str, Contestant] = {"nnctl": ours(task, x, y, threads)}
+    with machine_code() as installed:
+        found |= {"nnctl numba": compiled(ours(task, x, y, threads))} if installed else {}
     if not (task.dropout or task.clip):
         found["scikit-learn"] = theirs_sklearn(task, x, y, threads)
     try:
@@ -234,14 +249,17 @@ def measure(name: str, task: Task, threads: int, repeats: int, seconds: float) -
     for _ in range(repeats):
         for who, train in runners.items():
             times[who].append(train(steps))
-    mine = median(times["nnctl"])
+    assert losses["nnctl"] == losses.get("nnctl numba", losses["nnctl"]), losses
+    mine = {who: median(took) for who, took in times.items() if who.startswith("nnctl")}
     for who, took in times.items():
         middle = median(took)
         goal = GOALS.get(name, {}).get(who)
-        verdict = "" if goal is None else f"   goal {goal:g} {'reached' if middle / mine >= goal else 'MISSED'}"
+        ratios = [middle / ours for ours in mine.values()]
+        verdict = ", ".join("reached" if ratio >= (goal or 0) else "MISSED" for ratio in ratios)
         print(
             f"{name:7s}{who:15s}{middle * 1e6:11,.0f} us  [{min(took) * 1e6:,.0f} .. {max(took) * 1e6:,.0f}]"
-            f"   x {middle / mine:.2f}   loss after an epoch {losses[who]:.3g}{verdict}",
+            f"   x {', '.join(f'{ratio:.2f}' for ratio in ratios)}   loss after an epoch {losses[who]:.3g}"
+            + (f"   goal {goal:g} {verdict}" if goal else ""),
             flush=True,
         )
 
