@@ -1,28 +1,18 @@
-"""`nnctl train`: what it shows, what it keeps, and how it ends."""
+"""`nnctl train`: what it shows, and what it keeps."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import resource
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
-import numpy as np
-import pytest
-from commands import Answer, on_a_terminal, plain, process
+from commands import on_a_terminal, plain, process
+from kept_runs import assert_same_weights, runs_in
 
 from nnctl.runs.store import Run
 
 QUICK = ("--no-plot", "--quiet")
-
-
-def runs(folder: Path) -> list[Run]:
-    return [Run.open(path.parent) for path in sorted(folder.glob("runs/*/run.json"))]
 
 
 # ---------------------------------------------------------------------- a training, as it is seen
@@ -45,7 +35,7 @@ def test_a_run_shows_every_epoch_and_then_its_result_and_keeps_it(nnctl, spec, h
     assert [line.split()[0] for line in lines[-6:]] == ["train", "validation", "test", "ended", "health", "run"]
     assert re.search(r"ended +all steps done after 3 epochs, 12 steps, .*; best epoch \d, val_loss \S+", lines[-3])
     assert lines[-2] == "health  nothing found in 3 looks"
-    (run,) = runs(here)
+    (run,) = runs_in(here)
     assert lines[-1] == f"run     runs/{run.name}"
     assert (run.status, run.record["summary"]["epochs"], len(run.records.read())) == ("done", 3, 3)
     assert (run.path / "spec.yaml").read_text() == spec.read_text()
@@ -59,14 +49,14 @@ def test_the_curves_are_drawn_after_the_result_stands(nnctl, spec, here, monkeyp
     code, out, _ = nnctl("train", spec)
     assert code == 0
     assert out.index("\nrun  ") < out.index("DRAWING") < out.index("\ncurves  ")
-    picture = runs(here)[0].path / "plots" / "curves.png"
+    picture = runs_in(here)[0].path / "plots" / "curves.png"
     assert str(picture.relative_to(here)) in out
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_gradient_flow_is_drawn_beside_the_curves(nnctl, spec, here):
     out = nnctl("train", spec).out
-    picture = runs(here)[0].path / "plots" / "gradient_flow.png"
+    picture = runs_in(here)[0].path / "plots" / "gradient_flow.png"
     assert out.splitlines()[-1] == f"flow    {picture.relative_to(here)}"
     assert picture.read_bytes().startswith(b"\x89PNG")
 
@@ -82,7 +72,7 @@ def test_what_is_unhealthy_is_told_once_and_training_goes_on(nnctl, spec, here):
         "fail  dead-relu  1.relu: 8 of its 8 units (100%) are 0 for all of 104 training rows, at step 1"
     )
     assert "health  dead-relu, unchanged-weights; more on each: nnctl explain RULE" in out
-    findings = runs(here)[0].record["summary"]["findings"]
+    findings = runs_in(here)[0].record["summary"]["findings"]
     assert [(f["rule"], f["verdict"], f["where"]) for f in findings] == [
         ("dead-relu", "fail", "1.relu"),
         ("unchanged-weights", "warn", "0.dense.W"),
@@ -107,7 +97,7 @@ def test_what_was_found_before_a_training_diverges_is_told(nnctl, spec):
 
 def test_no_plot_draws_nothing(nnctl, spec, here):
     assert "curves" not in nnctl("train", spec, "--no-plot").out
-    assert not (runs(here)[0].path / "plots").exists()
+    assert not (runs_in(here)[0].path / "plots").exists()
 
 
 def test_quiet_shows_the_result_alone(nnctl, spec):
@@ -121,7 +111,7 @@ def test_json_is_one_document_and_nothing_else(nnctl, spec, here):
     found = json.loads(out)
     assert (code, err) == (0, "")
     assert set(found["metrics"]) == {"train", "validation", "test"}
-    assert found["run"] == f"runs/{runs(here)[0].name}"
+    assert found["run"] == f"runs/{runs_in(here)[0].name}"
     assert all((here / found[picture]).exists() for picture in ("plot", "gradient_flow"))
     assert (found["seed"], found["epochs"], found["reason"]) == (0, 3, "all steps done")
 
@@ -167,7 +157,7 @@ def test_several_seeds_are_several_runs_and_a_table(nnctl, spec, here):
     code, out, _ = nnctl("train", spec, "--seeds", 3, "--seed", 5, *QUICK)
     assert code == 0
     assert re.search(r"^test, 3 seeds +median +mean +std +min +max$", out, re.MULTILINE)
-    assert sorted(run.record["environment"]["seed"] for run in runs(here)) == [5, 6, 7]
+    assert sorted(run.record["environment"]["seed"] for run in runs_in(here)) == [5, 6, 7]
     found = json.loads(nnctl("train", spec, "--seeds", 2, "--json", "--no-plot").out)
     assert [run["seed"] for run in found["runs"]] == [0, 1]
     assert found["runs"][0]["metrics"] != found["runs"][1]["metrics"]
@@ -175,16 +165,10 @@ def test_several_seeds_are_several_runs_and_a_table(nnctl, spec, here):
 
 def test_a_run_is_trained_again_from_its_resolved_spec_to_the_same_bits(nnctl, spec, here):
     nnctl("train", spec, "training.epochs=2", *QUICK)
-    (first,) = runs(here)
+    (first,) = runs_in(here)
     nnctl("train", first.path / "resolved.yaml", "--runs-dir", "again", *QUICK)
     (second,) = (Run.open(path) for path in (here / "again").iterdir())
     assert_same_weights(first, second)
-
-
-def assert_same_weights(run: Run, other: Run) -> None:
-    mine, theirs = (r.load_tensors("last")[0] for r in (run, other))
-    assert mine.keys() == theirs.keys()
-    assert all(mine[name].tobytes() == theirs[name].tobytes() for name in mine)
 
 
 # ---------------------------------------------------------------------- a terminal, and none
