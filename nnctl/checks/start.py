@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnctl.checks.floor import best_of
-from nnctl.checks.outlying import judge_outlying, outlying_share
+from nnctl.checks.outlying import judge_outlying, measure_outlying
 from nnctl.core.arrays import Float
 from nnctl.core.finding import Finding, Report, Rule, Tell, silent
 from nnctl.data.batches import Batch, is_positionwise
@@ -95,7 +95,8 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
     Report
         Figures: ``loss``, ``constant`` (with all weights at zero), ``reference``, ``expected`` (the reference in
         words), ``ratio`` (of the two before), ``unrelated`` (the loss of the same outputs beside the targets of other
-        rows), ``size`` (of the outputs); of a regression also ``target_mean``, ``target_spread``, ``outlying_share``.
+        rows), ``size`` (of the outputs); of a regression also ``target_mean``, ``target_spread``, and what
+        `measure_outlying` says.
     """
     tell(0.0, "the loss at the start")
     loss = experiment.loss
@@ -115,7 +116,7 @@ def check_start(experiment: Experiment, tell: Tell = silent) -> Report:
         mean, deviation = fresh.t.mean(0, dtype=np.float64), fresh.t.std(0, dtype=np.float64)
         k = int(np.argmax(np.abs(mean) / np.maximum(deviation, 1e-12)))
         figures |= {"target_mean": float(mean[k]), "target_spread": float(deviation[k])}
-        figures["outlying_share"] = outlying_share(experiment.data.train.y)
+        figures |= measure_outlying(experiment.data.train.y, loss)
         findings += [judge_outlying(figures), _centred(figures)]
     if np.isfinite(figures["loss"]):
         findings += [_constant(loss, constant, figures), *_knows_too_much(figures), _outputs(figures)]

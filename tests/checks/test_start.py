@@ -7,6 +7,7 @@ from math import log
 import numpy as np
 import pytest
 
+from nnctl.checks.outlying import judge_outlying, measure_outlying
 from nnctl.checks.start import check_start
 from nnctl.core.finding import Finding
 from nnctl.experiment.assembly import Experiment
@@ -157,6 +158,33 @@ def test_one_target_that_outweighs_all_others_is_told(start, tmp_path):
     assert found(start(text), "outlying-targets").verdict == "pass"
     (tmp_path / "a.csv").write_text("\n".join(["x,y", *rows[1:], "0.5,4000"]))
     assert found(start(text), "outlying-targets").verdict == "warn"
+
+
+def test_a_tenth_of_the_targets_that_lies_apart_is_told_unless_the_loss_bears_it(start, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-2, 2, 200)
+    y = 1.5 * x + 0.2 * rng.normal(size=200) + np.where(np.arange(200) % 10 == 0, rng.uniform(10, 20, 200), 0)
+    (tmp_path / "a.csv").write_text("\n".join(["x,y", *(f"{a:.3f},{b:.3f}" for a, b in zip(x, y, strict=True))]))
+    text = "data: {source: {csv: {path: a.csv, target: y}}, split: {validation: 0, test: 0}}\n"
+    text += "architecture: [dense: outputs]\nloss: "
+    finding = found(start(f"{text}mse"), "outlying-targets")
+    assert finding.verdict == "warn"
+    assert "10% of the rows" in finding.message
+    assert found(start(f"{text}huber"), "outlying-targets").verdict == "pass"
+
+
+RNG = np.random.default_rng(0)
+LONG = {
+    "exponential": RNG.exponential(size=1000),
+    "lognormal": RNG.lognormal(size=1000),
+    "Student's t": RNG.standard_t(4, 1000),
+    "mostly zero": np.where(RNG.random(1000) < 0.85, 0, RNG.normal(10, 1, 1000)),
+}
+
+
+@pytest.mark.parametrize("y", LONG.values(), ids=LONG)
+def test_targets_with_long_tails_are_no_outliers(y):
+    assert judge_outlying(measure_outlying(y, None)).verdict == "pass"
 
 
 def test_a_handful_of_targets_has_no_outliers(start, tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnctl.checks.data.view import View
-from nnctl.checks.outlying import judge_outlying, outlying_share
+from nnctl.checks.outlying import judge_outlying, measure_outlying
 from nnctl.core.finding import Finding, Rule
 from nnctl.data.table import counted
 
@@ -139,7 +139,7 @@ def measure_values(view: View) -> dict[str, Any]:
         "distinct": len(distinct),
         "at_min": float(counts[0] / len(y)),
         "at_max": float(counts[-1] / len(y)),
-        "outlying_share": outlying_share(y),
+        **measure_outlying(y, None if view.experiment is None else view.experiment.loss),
     }
     if view.data is not None:
         seen = view.data.train.y.astype(np.float64)
