@@ -203,7 +203,7 @@ class Screen:
         self.note(f"data    {rows} rows; {shape} inputs, {kind}")
         threads = f"{experiment.threads} BLAS thread{'s' if experiment.threads > 1 else ''}"
         self.note(f"network {experiment.layout.size:,} parameters, {experiment.spec.training.dtype}, {threads}")
-        for note in data.notes:
+        for note in experiment.notes:
             self.note(f"note    {note}")
 
     # ------------------------------------------------------------------ downloads
@@ -241,21 +241,27 @@ class Screen:
     # ------------------------------------------------------------------ architecture
 
     def architecture(self, experiment: Experiment) -> None:
-        """Show the layers with their output shapes and parameters."""
+        """Show the layers with their output shapes, their parameters, and what they hold for a batch in training."""
         if self.as_json:
             return
-        layout = experiment.layout
+        from nnctl.experiment.price import price_by_layer, size  # noqa: PLC0415 - NumPy is not needed for --help
+
+        layout, held = experiment.layout, price_by_layer(experiment)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("layer")
         table.add_column("output", justify="left")
         table.add_column("parameters", justify="right")
-        table.add_row("input", str((*("B",), *layout.shape)).replace("'", ""), "")
-        for row in layout.rows[1:]:
+        table.add_column("memory", justify="right")
+        table.add_row("input", str((*("B",), *layout.shape)).replace("'", ""), "", "")
+        for row, own in zip(layout.rows[1:], held[1:], strict=True):
             indent = "  " * (row.depth - 1)
             label = row.path.rsplit("/", 1)[-1]
             shape = str(("B", *row.out_shape)).replace("'", "")
-            table.add_row(escape(f"{indent}{label}"), shape, f"{row.params:,}" if row.params else "")
-        table.add_row("total", "", f"{layout.size:,}", style="bold")
+            parameters, memory = f"{row.params:,}" if row.params else "", size(own) if own else ""
+            table.add_row(escape(f"{indent}{label}"), shape, parameters, memory)
+        activations = experiment.memory.activations
+        table.add_row("scratch, outputs", "", "", size(activations - sum(held)))
+        table.add_row("total", "", f"{layout.size:,}", size(activations), style="bold")
         self.console.print(table)
 
     def memory(self, experiment: Experiment) -> None:

@@ -142,6 +142,7 @@ def train_to_the_end(session: Session, screen: Screen, *, plot: bool) -> dict[st
 def show_network(loaded: LoadedSpec, screen: Screen) -> dict[str, Any]:
     """Do all that comes before training, show the network and its memory, and return them as plain data."""
     from nnctl.experiment.assembly import Experiment  # noqa: PLC0415
+    from nnctl.experiment.price import price_by_layer  # noqa: PLC0415
 
     experiment = Experiment(loaded)
     experiment.examples(experiment.data.train)  # row weights that are none are refused
@@ -151,8 +152,8 @@ def show_network(loaded: LoadedSpec, screen: Screen) -> dict[str, Any]:
     return {
         "parameters": experiment.layout.size,
         "layers": [
-            {"layer": row.path, "output": list(row.out_shape), "parameters": row.params}
-            for row in experiment.layout.rows[1:]
+            {"layer": row.path, "output": list(row.out_shape), "parameters": row.params, "memory": held}
+            for row, held in zip(experiment.layout.rows[1:], price_by_layer(experiment)[1:], strict=True)
         ],
         "memory": {**vars(experiment.memory), "total": experiment.memory.total},
     }

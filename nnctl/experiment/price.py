@@ -10,14 +10,14 @@ import numpy as np
 
 from nnctl.data.batches import AHEAD, GATHERED_BYTES, is_positionwise
 from nnctl.data.dataset import Split
-from nnctl.nn.memory import Use
+from nnctl.nn.memory import Use, held_by_each
 from nnctl.nn.team import replicas_for
 from nnctl.train.flow import ROWS
 
 if TYPE_CHECKING:
     from nnctl.experiment.assembly import Experiment
 
-__all__ = ["SHARE", "Memory", "price", "size"]
+__all__ = ["SHARE", "Memory", "price", "price_by_layer", "size"]
 
 SHARE = 0.8
 """The share of the free memory that a training may take."""
@@ -85,7 +85,7 @@ def price(experiment: Experiment) -> Memory:
     readers = 1 if by_position else min(layout.readers, -(-longest // layout.evaluation_rows))
 
     vectors = 2 + replicas + len(spec.optimizer.moment_names()) + (spec.training.accumulate > 1)
-    batch = replicas * layout.held(Use(-(-rows // replicas), training=True, dx=False, padded=padded)) + rows * out
+    batch = replicas * layout.held(_use(experiment)) + rows * out
     inferred = readers * layout.held(Use(block, padded=padded))
     judged = _JUDGED * out * (max(rows, block) if by_position else longest)
     return Memory(
@@ -95,6 +95,22 @@ def price(experiment: Experiment) -> Memory:
         activations=batch * item,
         evaluation=(inferred + judged) * item,
     )
+
+
+def price_by_layer(experiment: Experiment) -> list[int]:
+    """Return what each layer of `Layout.rows` will hold for a batch, in bytes: its own buffers, in every replica.
+
+    The rest of `Memory.activations` is the scratch that layers share, and the outputs.
+    """
+    layout, item = experiment.layout, np.dtype(experiment.spec.training.dtype).itemsize
+    replicas = replicas_for(layout, experiment.batch_rows)
+    return [replicas * held * item for held in held_by_each(layout.root, layout.shape, _use(experiment))]
+
+
+def _use(experiment: Experiment) -> Use:
+    """Return how a replica is used in training."""
+    rows = -(-experiment.batch_rows // replicas_for(experiment.layout, experiment.batch_rows))
+    return Use(rows, training=True, dx=False, padded=experiment.data.train.lengths is not None)
 
 
 def _strings(experiment: Experiment, part: Split) -> int:

@@ -15,7 +15,7 @@ from nnctl.core.arrays import Shape
 if TYPE_CHECKING:
     from nnctl.nn.layer import Layer
 
-__all__ = ["BOOL", "INT", "Use", "borrowed", "held"]
+__all__ = ["BOOL", "INT", "Use", "borrowed", "held", "held_by_each"]
 
 BOOL = 1 / 4
 """What a truth value takes of a float32."""
@@ -52,7 +52,12 @@ class Use:
 
 def held(layer: Layer, shape: Shape, use: Use) -> int:
     """Return the numbers in the buffers of a layer and of all its parts, for samples of `shape`."""
-    return sum(each.buffers(size, seen) for each, size, seen in _walk(layer, shape, use))
+    return sum(held_by_each(layer, shape, use))
+
+
+def held_by_each(layer: Layer, shape: Shape, use: Use) -> list[int]:
+    """Return the numbers in the own buffers of a layer and of each of its parts, in the order of `Layout.rows`."""
+    return [each.buffers(size, seen) for each, size, seen in _walk(layer, shape, use)]
 
 
 def borrowed(layer: Layer, shape: Shape, use: Use) -> int:

@@ -16,6 +16,17 @@ def test_a_good_spec_shows_its_network(nnctl, spec):
     assert out.endswith("ok\n")
 
 
+def test_every_layer_says_what_it_holds_for_a_batch(nnctl, spec):
+    lines = nnctl("validate", spec).out.splitlines()
+    heading, first = next(line for line in lines if "memory" in line), next(line for line in lines if "0.dense" in line)
+    assert heading.split() == ["layer", "output", "parameters", "memory"]
+    assert first.endswith("iB")
+    found = json.loads(nnctl("validate", spec, "--json").out)
+    held = [layer["memory"] for layer in found["layers"]]
+    assert all(held)
+    assert sum(held) < found["memory"]["activations"]
+
+
 def test_the_spec_of_this_directory_is_taken_where_none_is_named(nnctl, spec):
     assert nnctl("validate").code == 0
     assert nnctl("validate", "optimizer.lr=-1").code == 2

@@ -14,6 +14,7 @@ from nnctl.core.errors import SpecError
 from nnctl.core.machine import available_memory
 from nnctl.experiment import assembly
 from nnctl.experiment.assembly import Experiment
+from nnctl.experiment.price import price_by_layer
 from nnctl.experiment.session import Session
 from nnctl.nn.network import Replica
 from nnctl.nn.team import Team
@@ -59,6 +60,12 @@ def held_by(replica: Replica) -> int:
     return replica.root.ctx.nbytes() + (0 if scratch is None else scratch.nbytes())
 
 
+def held_by_each(replica: Replica) -> list[int]:
+    """Return the bytes in the own buffers of every layer, without those of its parts."""
+    parts = [sum(part.ctx.nbytes() for part in bound.ctx.parts) for bound in replica.bound()]
+    return [bound.ctx.nbytes() - inner for bound, inner in zip(replica.bound(), parts, strict=True)]
+
+
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("name", SPECS)
 def test_the_price_of_the_network_is_what_is_counted_after_training(name, replicas, tmp_path, monkeypatch):
@@ -71,6 +78,9 @@ def test_the_price_of_the_network_is_what_is_counted_after_training(name, replic
     learner, memory = session.learner, experiment.memory
     assert learner.team.size == replicas
     assert memory.activations == pytest.approx(sum(map(held_by, learner.team.replicas)), rel=0.1)
+    by_layer = np.sum([held_by_each(replica) for replica in learner.team.replicas], axis=0)
+    assert price_by_layer(experiment)[1:] == pytest.approx(by_layer[1:], rel=0.1, abs=100 * replicas)
+    assert sum(price_by_layer(experiment)) < memory.activations
     vectors = [learner.network.theta, *(replica.grad for replica in learner.team.replicas)]
     vectors += [*learner.slots.moments.values(), session.progress.best.theta]
     assert memory.parameters == pytest.approx(sum(vector.nbytes for vector in vectors), rel=0.01, abs=5000)
