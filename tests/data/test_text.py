@@ -71,6 +71,12 @@ def test_the_vocabulary_is_that_of_the_training_part_alone(tmp_path):
     assert not (data.train.x == 0).any()
 
 
+def test_characters_that_only_later_parts_of_a_text_have_are_told(tmp_path):
+    (tmp_path / "a.txt").write_text("ab" * 90 + "c" * 10 + "d" * 10)
+    data = prepared({"text": {"path": "a.txt", "context": 4, "validation": 0.05, "test": 0.05}}, tmp_path)
+    assert data.notes == ("2 characters that the training part does not have are read as <unk>: 'c', 'd'.",)
+
+
 def test_training_windows_overlap_with_a_stride_and_those_that_judge_do_not(tmp_path):
     (tmp_path / "a.txt").write_text(ABC)
     data = prepared({"text": {"path": "a.txt", "context": 9, "stride": 2}}, tmp_path)

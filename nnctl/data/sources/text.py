@@ -66,6 +66,7 @@ class Corpus(Source):
             parts[name] = rows_of(sum(map(len, x)), len(seen))
             x.append(seen)
             y.append(follows)
+        said = encoder.vocabulary.unseen(text for name, text in cut.items() if name != "train")
         vocabulary = encoder.vocabulary.tokens
         return Table(
             np.concatenate(x),
@@ -75,6 +76,7 @@ class Corpus(Source):
             parts=parts,
             tokens=vocabulary,
             text=encoder,
+            notes=(said,) if said else (),
         )
 
     def read(self, base: Path) -> str:
