@@ -87,11 +87,7 @@ def test_what_a_terminal_would_obey_is_shown_and_not_sent(nnctl, spec):
 
 
 TABLE = "a,b,y\n" + "".join(f"{i % 7},{i * i % 5},{'no' if i % 2 else 'yes'}\n" for i in range(60))
-
-
 NUMBERS = "a,b,y\n" + "".join(f"{i % 7},{i * i % 5},{i * 0.5}\n" for i in range(60))
-
-
 FROM_CSV = """
 data: {source: {csv: {path: table.csv, target: y}}}
 architecture: [dense: 4, relu, dense: outputs]
