@@ -194,10 +194,11 @@ def _check_classes(
         left_out = np.flatnonzero(there == 0)
         if len(left_out):
             k = left_out[0]
+            part = "training" if name == "train" else name
             others = f" ({len(left_out) - 1} other classes likewise)" * (len(left_out) > 1)
             raise DataError(
-                f"data.split: the {name} part has no row of class '{classes[k]}'{others}: "
-                f"{counted(int(total[k]), 'row')} of {len(labels):,} are of that class. "
+                f"data.split: the {part} part has no row of class '{classes[k]}'{others}: "
+                f"{counted(int(total[k]), 'row')} of {len(labels):,} {'is' if total[k] == 1 else 'are'} of that class. "
                 f"Get more of them, drop the class, or split another way: "
                 f"other sizes (0 for no such part), stratify, shuffle, or another seed."
             )

@@ -122,13 +122,13 @@ def test_a_test_share_beside_the_sources_own_test_part_is_refused():
 
 def test_a_class_that_is_left_out_is_named_with_its_count():
     labels = np.array([0] * 50 + [1])
-    with pytest.raises(DataError, match=r"test part has no row of class 'rare': 1 row of 51"):
+    with pytest.raises(DataError, match=r"test part has no row of class 'rare': 1 row of 51 is of"):
         split_rows(table(51), SplitPlan(), labels, ("often", "rare"), 0)
 
 
 def test_a_training_part_without_a_class_is_refused_however_it_came_about():
     labels = np.repeat([0, 1], 10)
-    with pytest.raises(DataError, match=r"train part has no row of class 'b'"):
+    with pytest.raises(DataError, match=r"the training part has no row of class 'b'"):
         split_rows(table(20), SplitPlan(test=10, validation=0, shuffle=False), labels, ("a", "b"), 0)
 
 
