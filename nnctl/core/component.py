@@ -64,7 +64,10 @@ class Schema(BaseModel):
     @classmethod
     def _unknown_keys_are_errors(cls, value: Any, handler: Any) -> Any:
         if not isinstance(value, Mapping):
-            return handler(value)
+            if isinstance(value, cls):
+                return handler(value)
+            message = f"must be a mapping of some of these keys: {listed(cls.model_fields)}. Got {shown(value)}."
+            raise ValidationError.from_exception_data(cls.__name__, [_error(message, (), value)])
         unknown = [key for key in value if key not in cls.model_fields]
         if not unknown:
             return handler(value)

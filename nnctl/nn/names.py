@@ -7,6 +7,7 @@ from collections.abc import Mapping
 __all__ = ["LAYERS"]
 
 LAYERS: Mapping[str, str] = {
+    "Linear": "dense",  # PyTorch's; in small letters it is the activation that changes nothing
     "linear_layer": "dense",
     "fc": "dense",
     "fully_connected": "dense",

@@ -140,6 +140,12 @@ class EarlyStopping(Schema):
 class Spec(Schema):
     """One experiment: data, architecture, and how it is trained."""
 
+    advice: ClassVar[Mapping[str, str]] = {
+        "activation": "An activation is a layer of its own: write it into the architecture, '- relu'.",
+        "alpha": "It is a penalty: regularizers: [{l2: 1e-4}].",
+        "device": "There is the CPU alone: leave it out.",
+    }
+
     format: Literal[1] = 1
     """The version of the language that the spec is written in; a spec without one is in the first."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)] = "run"
@@ -192,7 +198,10 @@ class Spec(Schema):
         "regularizer": "regularizers",
         "penalty": "regularizers",
         "learning_rate": "optimizer.lr",
+        "learning_rate_init": "optimizer.lr",
+        "eta0": "optimizer.lr",
         "lr": "optimizer.lr",
+        "weight_decay": "optimizer.weight_decay",
         "momentum": "optimizer.momentum",
         "gradient_clip_val": "clip.norm",
         "grad_clip": "clip.norm",
@@ -208,11 +217,13 @@ class Spec(Schema):
         "max_iter": "training.epochs",
         "epochs": "training.epochs",
         "steps": "training.steps",
+        "batch": "training.batch_size",
         "batch_size": "training.batch_size",
         "dtype": "training.dtype",
         "callbacks": "early_stopping",
         "patience": "early_stopping.patience",
         "validation_split": "data.split.validation",
+        "validation_fraction": "data.split.validation",
         "test_size": "data.split.test",
         "metric": "metrics",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -48,6 +49,20 @@ class FrameSource(Source):
     """A column that says how much each row counts in the loss; it is no input then."""
     label_strip: str = ""
     """Characters to take off both ends of a text label, such as the dot in "<=50K."."""
+
+    field_synonyms: ClassVar[Mapping[str, str]] = {
+        "label": "target",
+        "labels": "target",
+        "class": "target",
+        "y": "target",
+        "target_column": "target",
+        "label_column": "target",
+        "ignore": "drop",
+        "exclude": "drop",
+        "drop_columns": "drop",
+        "categorical_features": "categorical",
+        "sample_weight": "weight",
+    }
 
     def table_of(self, frame: pl.DataFrame, target: str, parts: dict[PartName, Array]) -> Table:
         """Return the table that the frame makes.
