@@ -89,8 +89,11 @@ class LiveTraining:
         session = self.session
         done, total = session.learner.step, session.plan.steps
         grid = Table.grid(padding=(0, 2, 0, 0))
-        left = _time_left(session)
-        epoch = f"epoch {min(session.progress.epoch + 1, -(-total // len(session.batches)))}"
+        if session.summary:
+            epoch, left = f"epoch {session.progress.epoch}", ""
+        else:
+            epoch = f"epoch {min(session.progress.epoch + 1, -(-total // len(session.batches)))}"
+            left = _time_left(session)
         width = max(4, min(30, self.console.width - 52))
         grid.add_row(epoch, ProgressBar(total=total, completed=done, width=width), f"step {done:,}/{total:,}", left)
         return grid

@@ -71,7 +71,7 @@ def _run(entry: Entry) -> Iterator[str]:
     yield from _findings(entry.summary.get("findings"))
     yield ""
     known = [(key, entry.environment[key]) for key in _ENVIRONMENT if entry.environment.get(key) is not None]
-    yield _said("ran on", ", ".join(f"{key} {value}" for key, value in known) or "not recorded")
+    yield _folded("ran on", ", ".join(f"{key} {value}" for key, value in known) or "not recorded")
     git = entry.environment.get("git")
     if isinstance(git, dict) and git.get("commit"):
         yield _said("commit", f"{git['commit']}{', with changes not committed' if git.get('dirty') else ''}")
@@ -115,7 +115,7 @@ def _spec(entry: Entry) -> Iterator[str]:
     sections |= {key: entry.spec.get(key) for key in _HIGHLIGHTS}
     for key, value in sections.items():
         if value:
-            yield _said(key, _settings(value) if key == "optimizer" else text_of(value))
+            yield _folded(key, _settings(value) if key == "optimizer" else text_of(value))
 
 
 def _settings(value: Any) -> str:
@@ -216,6 +216,15 @@ def _listed(files: Mapping[str, int]) -> list[str]:
 
 def _said(word: str, text: Any) -> str:
     return inert(f"{word:{_WORDS}}  {text}")
+
+
+def _folded(word: str, text: str) -> str:
+    """Return the same with a long text broken between words, below its own beginning."""
+    from nnctl.cli.columns import terminal_width, wrapped  # noqa: PLC0415
+
+    width = terminal_width()
+    room = None if width is None else max(width - _WORDS - 2, 20)
+    return _said(word, "").rstrip(" ").ljust(_WORDS + 2) + wrapped(text, room).replace("\n", f"\n{'':{_WORDS + 2}}")
 
 
 def _quoted(path: str) -> str:

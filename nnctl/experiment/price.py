@@ -139,4 +139,6 @@ def _copies(experiment: Experiment, *, by_position: bool) -> int:
 
 def size(bytes_: int) -> str:
     """Return a size as people read it."""
-    return f"{bytes_ / 2**30:,.2f} GiB" if bytes_ >= 2**28 else f"{bytes_ / 2**20:,.1f} MiB"
+    if bytes_ >= 2**28:
+        return f"{bytes_ / 2**30:,.2f} GiB"
+    return f"{bytes_ / 2**20:,.1f} MiB" if bytes_ >= 2**20 else f"{bytes_ / 2**10:,.0f} KiB"

@@ -203,4 +203,4 @@ def find(root: Path, name: str) -> Run:
     known = [path.name for path in runs_in(root)]
     same_start = [run for run in known if run.startswith(Path(name).name)]
     hint = f" Did you mean '{same_start[-1]}'?" if same_start else did_you_mean(Path(name).name, known)
-    raise UsageError(f"there is no run '{name}', neither as a path nor in {root}.{hint}")
+    raise UsageError(f"there is no run '{name}', neither as a path nor in {root}.{hint} They are listed by: nnctl ls")

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import on_a_terminal, plain
 from rich.console import Console
 
 from nnctl.cli.app import _run
@@ -83,6 +84,15 @@ def test_a_run_with_a_name_that_no_file_can_have_is_not_found(capsys):
 def test_a_narrow_terminal_shows_the_columns_that_matter_most(width, columns):
     live = LiveTraining(None, Console(width=width))
     assert live._columns_that_fit(["train_loss", "train_accuracy", "val_loss", "val_accuracy"]) == columns
+
+
+def test_what_is_shown_last_of_an_early_stop_is_the_last_epoch(spec):
+    stop = ["early_stopping={monitor: val_loss, patience: 1, min_delta: 9}", "training.epochs=50"]
+    shown = plain(on_a_terminal("train", spec, "--no-plot", *stop).text)
+    assert "ended   early stopping after 2 epochs" in shown
+    last_bar = [line for line in shown.splitlines() if "step" in line and line.startswith("epoch")][-1]
+    assert last_bar.startswith("epoch 2 ")
+    assert "left" not in last_bar
 
 
 def test_data_in_the_place_of_a_spec_is_answered_with_init(capsys):

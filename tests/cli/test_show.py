@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from commands import on_a_terminal, plain
 from made_runs import make_check, make_run
 
 RUNS = Path("runs")
@@ -92,3 +93,14 @@ def test_one_epoch_is_one(here, nnctl):
     [run] = (here / "runs").iterdir()
     assert "1 epoch," in nnctl("show", run).out
     assert "identical: 1 epoch," in nnctl("repro", run).out
+
+
+def test_a_long_line_of_the_spec_is_broken_between_words_on_a_terminal(here):
+    run = make_run(RUNS, "toy-1")
+    record = json.loads((run / "run.json").read_text())
+    record["spec"]["architecture"] = [{"dense": 8}, "relu"] * 12
+    (run / "run.json").write_text(json.dumps(record))
+    lines = plain(on_a_terminal("show", "toy-1", columns=60).text).splitlines()
+    begins = next(i for i, line in enumerate(lines) if line.startswith("architecture"))
+    assert lines[begins].endswith("dense: 8,")
+    assert lines[begins + 1].startswith(" " * 14 + "relu")

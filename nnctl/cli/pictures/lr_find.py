@@ -10,7 +10,7 @@ from nnctl.cli.pictures.figure import plain, png
 __all__ = ["draw"]
 
 _CURVE, _SUGGESTION, _SPEC, _FAILED = "#4477aa", "#228833", "#aa3377", "#ee6677"  # for any colour vision (Tol, 2021)
-_RULES = (("#ccbb44", "-."), ("#66ccee", "--"), ("#bbbbbb", "-"), ("#ee6677", ":"))
+_RULES = (("#ccbb44", "-."), ("#66ccee", "--"), ("#332288", (0, (1, 1))), ("#ee6677", ":"))
 
 
 def draw(figures: Mapping[str, Any]) -> bytes:

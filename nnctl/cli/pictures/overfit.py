@@ -31,11 +31,10 @@ def draw(figures: Mapping[str, Any]) -> bytes:
         axes.axhline(figures["goal"]["above_floor"], color="0.4", linewidth=1, linestyle=":")
         axes.annotate(
             f"goal: {figures['goal']['above_floor']}",
-            (1, figures["goal"]["above_floor"]),
-            (-4, 3),
+            (0, figures["goal"]["above_floor"]),  # where every curve is still high
+            (4, 3),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
-            ha="right",
             fontsize=8,
             color="0.3",
         )
