@@ -110,7 +110,10 @@ class SpecError(NnctlError):
 
 
 class DataError(NnctlError):
-    """Data that cannot be read, or cannot be learned from."""
+    """Data that cannot be read, or cannot be learned from.
+
+    The text begins with a file, or with the key of the spec that it is about: ``data.split: ...``.
+    """
 
     exit_code = 3
 

@@ -104,7 +104,8 @@ def _header(path: Path) -> Header:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    return f"{path}: is no image that can be read: {error}. Mend or remove it, or say 'skip_broken: true'."
+    advice = "Mend or remove it; with 'skip_broken: true' in the source it is left out."
+    return f"{path}: is no image that can be read: {error}. {advice}"
 
 
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> list[R]:

@@ -20,6 +20,7 @@ from nnctl.data.table import counted
 from nnctl.experiment.augmenting import augmenter_of, enlarged, refuse_unsuited
 from nnctl.experiment.measuring import metrics_of
 from nnctl.experiment.price import SHARE, Memory, price, size
+from nnctl.experiment.short_rows import lost_in_training
 from nnctl.nn.embedding import Embedding, TiedEmbedding
 from nnctl.nn.layer import ShapeError
 from nnctl.nn.layout import Layout
@@ -117,6 +118,11 @@ class Experiment:
         self.monitor = self._monitor()
         self._check_memory()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the data, and of what the network loses of them."""
+        return (*self.data.notes, *lost_in_training(self.loaded, self.data, self.layout))
+
     def variant(self, **changes: Any) -> Experiment:
         """Return the same experiment with other sections of its spec, on the same rows in the same parts.
 
@@ -187,10 +193,14 @@ class Experiment:
         what = f"{len(self.data.classes)} classes" if self.data.classes else f"{self.data.outputs} target column(s)"
         last = max(0, len(layout.layers) - 1)
         sequence = ", and 'returns: sequence' in recurrent layers" * is_positionwise(self.data.train.y)
+        advice = f"Write 'dense: outputs' as the last layer with weights{sequence}."
+        wanted, got = self._wanted_shape(), layout.out_shape
+        if len(got) > len(wanted) and got[-1:] == wanted[-1:]:
+            last_alone = ", or write 'returns: last' in recurrent layers" * (len(got) == 2)
+            advice = f"Put 'flatten' or 'global_avg_pool' before it{last_alone}."
         return self.loaded.error(
             ("architecture", last),
-            f"must end with shape {self._wanted_shape()} a sample for {what} and the loss {self.loss.name}. "
-            f"Got {layout.out_shape}. Write 'dense: outputs' as the last layer with weights{sequence}.",
+            f"must end with shape {wanted} a sample for {what} and the loss {self.loss.name}. Got {got}. {advice}",
         )
 
     def _batch_rows(self) -> int:

@@ -21,6 +21,7 @@ from nnctl.experiment.assembly import Experiment, lay_out, set_blas_threads
 from nnctl.experiment.forecasting import by_time
 from nnctl.experiment.saving import load_intact, load_weights
 from nnctl.experiment.session import data_hash
+from nnctl.experiment.short_rows import lost_in_prediction
 from nnctl.nn.layer import ShapeError
 from nnctl.nn.network import Network
 from nnctl.runs.store import Run
@@ -121,6 +122,7 @@ class Predictor:
         unseen = self.preprocessing.unseen(table)
         notes = (*self._notes(), *table.notes, *((unseen,) if unseen else ()))
         table = self.preprocessing.tokenized(table)
+        notes = (*notes, *lost_in_prediction(table.lengths, self.network.layout))
         x = self.preprocessing.transform(table, self.network.dtype)
         y = None
         if table.y is not None:

@@ -32,7 +32,7 @@ class Grouped(Normalization):
         groups = self.count(shape[-1])
         if shape[-1] % groups:
             fitting = ", ".join(str(n) for n in range(1, shape[-1] + 1) if shape[-1] % n == 0)
-            raise ShapeError(f"{self.name}: the groups must divide the {shape[-1]} channels: {fitting}. Got {groups}.")
+            raise ShapeError(f"the groups must divide the {shape[-1]} channels: {fitting}. Got {groups}.")
         if prod(shape) == groups:
             raise ShapeError(
                 f"{self.name}: {groups} groups of an input {shape} have one value each, which is its own mean, and all "

@@ -13,6 +13,8 @@ from nnctl.nn.compose import Sequential
 from nnctl.nn.initializers import Auto, Initializer, Zeros
 from nnctl.nn.layer import Layer, Param, ShapeError
 from nnctl.nn.memory import Use, borrowed, held
+from nnctl.nn.parallel import Parallel
+from nnctl.nn.segment import Segment
 
 __all__ = ["EVALUATED", "Layout", "Row", "Slot"]
 
@@ -142,6 +144,25 @@ class Layout:
             return True
 
         return bisect_left(range(1, longest), True, key=fits) + 1
+
+    def refuse_nothing_left(self, positions: int) -> None:
+        """Raise where a sequence of so many positions, in a batch of longer ones, loses all of them on its way.
+
+        Looked at are the layers up to the first that takes one length only, or that leaves others a way around.
+
+        Raises
+        ------
+        ShapeError
+            From the layer that no position leaves; `path` leads to it.
+        """
+        others = (Parallel, Segment)
+        ends = (row.path for row in self.rows[1:] if not row.layer.any_length or isinstance(row.layer, others))
+        end = next((int(path.partition(".")[0]) for path in ends), len(self.layers))
+        try:
+            Sequential.model_construct(layers=self.layers[:end]).out_shape((positions, *self.shape[1:]))
+        except ShapeError as error:
+            error.path = error.path[1:]
+            raise
 
     @property
     def evaluation_rows(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.random import stream
-from nnctl.nn.layer import Bound, Context, Layer, Pass, Views
+from nnctl.nn.layer import Bound, Context, Layer, Pass, ShapeError, Views
 from nnctl.nn.layout import Layout
 
 __all__ = ["Network", "Replica"]
@@ -78,6 +78,7 @@ class Network:
 
         Where shards pay, each core takes its share of the blocks; the bits are the same whoever takes one.
         """
+        _refuse_misfit(mask, x)
         out = np.empty((len(x), *self.layout.out_shape), self.dtype)
         size = self.layout.evaluation_rows
         starts = range(0, len(x), size)
@@ -136,7 +137,13 @@ class Replica:
             Rows of all replicas together where this one has only a shard.
         mask : bool array (B, T) or None
             Which positions of every sequence are there.
+
+        Raises
+        ------
+        ShapeError
+            Where the mask is none for such sequences.
         """
+        _refuse_misfit(mask, x)
         now = self.now
         now.training, now.step, now.rows, now.mask = training, step, len(x) if rows is None else rows, mask
         return self.root.forward(x)
@@ -163,6 +170,14 @@ class Replica:
             read = need_dx or bool(vars(g)) or any(_trains(earlier) for earlier in parts)
             parts.append(self._bind(part.layer, part.shape, f"{path}/{part.label}".lstrip("/"), read))
         return Bound(layer, p, g, Context(path, self.network.dtype, self.now, tuple(parts), need_dx))
+
+
+def _refuse_misfit(mask: Array | None, x: Array) -> None:
+    if mask is not None and (mask.shape != x.shape[:2] or mask.dtype != np.bool_):
+        raise ShapeError(
+            f"the mask must say of each of {x.shape[:2]} positions whether it is there: bool, and of that shape. "
+            f"Got {mask.dtype} of shape {mask.shape}."
+        )
 
 
 def _trains(bound: Bound) -> bool:

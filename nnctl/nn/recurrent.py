@@ -117,7 +117,8 @@ class Recurrent(Layer):
     def _checked(self, shape: Shape) -> tuple[int, int]:
         if len(shape) != 2 or 0 in shape:
             seen = shape or "a single number"
-            raise ShapeError(f"{self.name} needs sequences, (steps, features) a sample. Got {seen}.")
+            advice = f" Put '- reshape: [{shape[0]}, -1]' before it to read line by line." if len(shape) == 3 else ""
+            raise ShapeError(f"{self.name} needs sequences, (steps, features) a sample. Got {seen}.{advice}")
         return shape[0], shape[1]
 
     # ------------------------------------------------------------------ inside, sequences are (T, units, B)

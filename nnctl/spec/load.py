@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nnctl.core import yaml
-from nnctl.core.errors import SpecError
+from nnctl.core.errors import DataError, SpecError
 from nnctl.core.mistakes import Loc, problems_of
 from nnctl.nn.compose import Repeat, Sequential
 from nnctl.nn.layer import Layer
@@ -23,6 +23,7 @@ from nnctl.train.metrics import check_task
 
 __all__ = ["LoadedSpec", "load_spec", "parse_spec", "resolved_data", "resolved_text"]
 
+_KEY = re.compile(r"(data(?:\.\w+)+): ")
 MAX_LAYERS = 10_000
 """With what `repeat` makes of them; far more than can be trained, and laid out in half a second."""
 
@@ -50,6 +51,18 @@ class LoadedSpec:
     def error(self, path: Loc, message: str) -> SpecError:
         """Return an error about one place of the spec."""
         return SpecError(yaml.to_problems(self.document, [(path, message)]), self.document.source)
+
+    def told(self, path: Loc, message: str) -> str:
+        """Return in one line, without the caret of an error, what is to be said of one place of the spec."""
+        [problem] = self.error(path, message).problems
+        return str(SpecError([replace(problem, text=None)], self.document.source))
+
+    def of_data(self, error: DataError) -> DataError:
+        """Return an error of the data with the place of the key that it begins with; of the source, if with none."""
+        said = str(error)
+        named = _KEY.match(said)
+        key, message = (named[1], said[named.end() :]) if named else ("data.source", said)
+        return DataError(self.told(tuple(key.split(".")), message))
 
     def with_seed(self, seed: int) -> LoadedSpec:
         """Return the same spec with another seed.
@@ -171,7 +184,7 @@ def _empty(value: Any, path: Loc = ()) -> Iterator[Loc]:
 
 
 def _below(path: Loc, parents: set[Loc]) -> bool:
-    return any(path[: len(parent)] == parent for parent in parents)
+    return any(path[:depth] in parents for depth in range(len(path) + 1))
 
 
 def _contradictions(spec: Spec) -> Iterator[tuple[Loc, str]]:

@@ -25,7 +25,10 @@ def written(here, tokenizer: str = "char") -> str:
 def test_a_tokenizer_that_keeps_nothing_leaves_an_empty_vocabulary(nnctl, here):
     answer = nnctl("train", written(here, "{word: {min_count: 99}}"))
     assert answer.code == 3
-    assert "the vocabulary is empty: the training texts have no word that the tokenizer word keeps" in answer.err
+    said = (
+        "error: spec.yaml:3:3: data.source: the vocabulary is empty: the training texts have no word that the tokenizer"
+    )
+    assert answer.err.startswith(said)
     assert not list(here.glob("runs/*"))
 
 
@@ -78,15 +81,21 @@ def test_a_metric_that_compares_all_rows_is_refused_where_every_position_is_one(
 
 
 @pytest.mark.parametrize("then", ["global_max_pool", "{lstm: 4}", "{attention: 2}, global_avg_pool", "flatten"])
-def test_texts_shorter_than_a_kernel_are_trained_on_and_predicted(nnctl, here, then):
+def test_texts_shorter_than_a_kernel_are_trained_on_and_predicted_with_a_word_on_them(nnctl, here, then):
     spec = written(here, "word")
     (here / "reviews.csv").write_text("text,label\n" + "a good and fine film,pos\nbad,neg\n" * 20)
     text = (here / spec).read_text()
     (here / spec).write_text(text.replace("global_avg_pool", f"{{conv1d: {{channels: 4, kernel: 4}}}}, {then}"))
-    assert nnctl("train", spec, "training.batch_size=4", "--no-plot", "--runs-dir", "runs").code == 0
-    (here / "new.txt").write_text("bad\na good film\n")
+    answer = nnctl("train", spec, "training.batch_size=4", "--no-plot", "--runs-dir", "runs")
+    assert answer.code == 0
+    assert "spec.yaml:5:33: architecture.1.conv1d: nothing is left of 20 rows (rows 2, 4, 6, 8, 10, ...)" in answer.out
+    assert "the kernel reaches over 4 positions, and the input has 1" in answer.out
+    (here / "new.txt").write_text("bad\na good and bad film\n")
     [run] = here.glob("runs/reviews-*")
-    assert nnctl("predict", run, "new.txt").code == 0
+    answer = nnctl("predict", run, "new.txt")
+    assert answer.code == 0
+    assert "nothing is left of 1 row (row 1) behind the kernels of the network" in answer.err
+    assert "nothing is left" not in nnctl("validate", spec, "architecture.1.conv1d.padding=same").out
 
 
 @pytest.mark.parametrize("first", ["{lstm: 4}", "{conv1d: 4}", "position", "{attention: 2}"])

@@ -66,14 +66,34 @@ def pets(here):
     return here / "pets"
 
 
-def test_a_corrupt_image_is_named_and_skipped_only_if_the_spec_says_so(nnctl, pets):
+def test_a_corrupt_image_is_named_and_skipped_only_if_the_spec_says_so(nnctl, here, pets):
     (pets / "dog" / "7.png").write_bytes(b"nothing")
     answer = nnctl("train", "spec.yaml")
     assert answer.code == 3
-    assert "pets/dog/7.png: is no image that can be read" in answer.err.replace("\n", "")
-    skipped = nnctl("train", "spec.yaml", "data.source.images.skip_broken=true", "--no-plot")
+    said = answer.err.replace("\n", "")
+    assert said.startswith("error: spec.yaml:2:8: data.source: /")
+    assert "pets/dog/7.png: is no image that can be read" in said
+    skipped = nnctl("train", "spec.yaml", "data.source.images.skip_broken=true", "--no-plot", "--runs-dir", "runs")
     assert skipped.code == 0
     assert "1 image cannot be read and is left out" in skipped.out + skipped.err
+    [run] = here.glob("runs/pets-*")
+    predicted = nnctl("predict", run, "pets")
+    assert predicted.code == 0
+    assert "1 image cannot be read and is left out" in predicted.err
+    assert len(predicted.out.splitlines()) == 40
+    assert "dog/7.png" not in predicted.out
+    assert "dog/7.png: cannot be read." in nnctl("predict", run, "pets/dog/7.png").err
+
+
+@pytest.mark.parametrize("kind", ["dog", "cat"])
+def test_a_corrupt_image_that_is_read_batch_by_batch_is_found_before_the_training(nnctl, here, pets, kind):
+    whole = (pets / kind / "7.png").read_bytes()
+    (pets / kind / "7.png").write_bytes(whole[:-30])
+    for part in range(8):  # of which some hold it for validation or test
+        answer = nnctl("train", "spec.yaml", "data.source.images.keep=disk", "data.scaling=pixels", "--seed", part)
+        assert answer.code == 3
+        assert f"{kind}/7.png: is no image that can be read" in answer.err.replace("\n", "")
+    assert not list(here.glob("runs/*"))
 
 
 def test_images_of_different_sizes_are_refused_without_resize(nnctl, pets):

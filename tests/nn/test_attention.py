@@ -228,5 +228,5 @@ def test_a_memory_that_leaves_nobody_to_look_at_it_is_told() -> None:
 
 def test_a_mask_of_another_length_is_an_error() -> None:
     rig = Rig(Attention(heads=1), (5, 4))
-    with pytest.raises(ShapeError, match="which of 6 positions are there, but 5 reach"):
+    with pytest.raises(ShapeError, match=r"each of \(5, 5\) positions .* Got bool of shape \(5, 6\)"):
         rig.replica.forward(rig.x(), training=False, mask=np.ones((5, 6), bool))

@@ -145,7 +145,7 @@ def test_a_shape_that_does_not_fit_is_refused(layer: Any, shape: Shape, said: st
 
 def test_a_mask_of_another_length_is_refused() -> None:
     rig = Rig(Layer.parse({"group_norm": 2}), (3, 4))
-    with pytest.raises(ShapeError, match="mask has"):
+    with pytest.raises(ShapeError, match="the mask must say of each"):
         rig.replica.forward(rig.x(2), training=True, mask=np.ones((2, 5), bool))
 
 

@@ -250,3 +250,45 @@ def test_the_gradient_of_any_stack_is_that_of_finite_differences(layers: list[An
 )
 def test_the_shortest_sequence_is_the_one_that_every_layer_takes(layers, shortest) -> None:
     assert layout(layers, (12, 3)).shortest == shortest
+
+
+VALID = {"conv1d": {"channels": 4, "kernel": 5}}
+SAME = {"conv1d": {"channels": 4, "kernel": 5, "padding": "same"}}
+
+
+@pytest.mark.parametrize(
+    ("layers", "least", "path"),
+    [
+        ([VALID, "global_avg_pool"], 5, (0, "conv1d")),
+        ([VALID, VALID, "flatten"], 9, (1, "conv1d")),
+        ([SAME, {"max_pool": 2}, {"max_pool": 2}, {"lstm": 3}], 4, (2, "max_pool")),
+        ([{"sequential": [SAME, VALID]}, {"gru": 3}], 5, (0, "sequential", "layers", 1, "conv1d")),
+        ([{"lstm": 3}], 1, None),
+        ([{"reshape": [6, 6]}, VALID], 1, None),
+        ([{"parallel": [{"sequential": [VALID, "global_avg_pool"]}, "global_avg_pool"]}], 1, None),
+        ([{"residual": [{"segment": {"stop": 7, "layers": ["tanh"]}}]}, {"gru": 4}], 1, None),
+    ],
+    ids=str,
+)
+def test_nothing_is_left_of_a_sequence_shorter_than_the_kernels_as_the_mask_says(layers, least, path) -> None:
+    found = layout(layers, (12, 3))
+    found.refuse_nothing_left(least)
+    assert (path is None) == (least == 1)
+    if path is not None:
+        with pytest.raises(ShapeError) as refused:
+            found.refuse_nothing_left(least - 1)
+        assert refused.value.path == path
+        x = np.random.default_rng(0).normal(size=(2, 12, 3))
+        for positions, alike in ((least - 1, True), (least, False)):
+            first, second = network(layers, (12, 3)).predict(x, np.tile(np.arange(12) < positions, (2, 1)))
+            assert np.array_equal(first, second) == alike
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.ones((4, 11), bool), np.ones((5, 12), bool), np.ones(4, bool), np.ones((4, 12), int)]
+)
+@pytest.mark.parametrize("layer", [{"max_pool": 2}, "global_avg_pool", "global_max_pool", {"attention": 1}, {"gru": 2}])
+def test_a_mask_of_the_wrong_shape_or_type_is_refused_whatever_comes_first(layer, wrong) -> None:
+    found = network([layer], (12, 3))
+    with pytest.raises(ShapeError, match=r"the mask must say of each of \(4, 12\) positions whether it is there: bool"):
+        found.predict(np.zeros((4, 12, 3)), wrong)

@@ -134,7 +134,7 @@ def test_replicas_count_together_what_is_there(replicas: int) -> None:
 
 def test_a_mask_of_another_length_is_refused() -> None:
     rig = Rig(BatchNorm(), (6, 4))
-    with pytest.raises(ShapeError, match="the mask has"):
+    with pytest.raises(ShapeError, match="the mask must say of each"):
         rig.replica.forward(rig.x(5), training=True, mask=MASK[:, 1:])
 
 

@@ -75,7 +75,7 @@ def check_data(experiment: Experiment, tell: Tell = silent) -> Report:
     view = view_of(experiment)
     look = _looked_at if view.table.tokens is None else _looked_at_tokens
     look = look if view.table.series is None else _looked_at_series
-    return look(view, experiment.data.notes, tell)
+    return look(view, experiment.notes, tell)
 
 
 def check_file(path: Path, tell: Tell = silent, target: str | None = None) -> Report:
@@ -109,7 +109,11 @@ def check_unusable(loaded: LoadedSpec, reason: DataError, tell: Tell = silent) -
         They cannot even be read.
     """
     tell(0.0, "reading the rows")
-    view, unusable = view_of_unusable(loaded), UNUSABLE.fail(str(reason).removeprefix("data: "), where="data")
+    try:
+        view = view_of_unusable(loaded)
+    except DataError:
+        raise reason from None
+    unusable = UNUSABLE.fail(str(reason))
     if view.table.text is not None:  # texts have no columns to look at
         figures = {"rows": {"all": len(view.table)}, "target": view.table.target, "notes": [], "columns": []}
         return Report("data", _headline(view, [unusable]), (unusable,), figures)

@@ -134,4 +134,5 @@ def read_wav(path: Path) -> Float:
 
 
 def _unreadable(path: Path, error: object) -> str:
-    return f"{path}: is no wav file that can be read: {error}. Mend or remove it, or say 'skip_broken: true'."
+    advice = "Mend or remove it; with 'skip_broken: true' in the source it is left out."
+    return f"{path}: is no wav file that can be read: {error}. {advice}"

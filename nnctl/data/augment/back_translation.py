@@ -147,7 +147,7 @@ def _translated(command: Sequence[str], lines: Sequence[str], timeout: float, fi
     DataError
         It is not there, fails, takes too long, or does not write a line for every line.
     """
-    where = f"back_translation.{field}: {shlex.join(command)}"
+    where = f"data.augment: back_translation.{field}: {shlex.join(command)}"
     if shutil.which(command[0]) is None:
         raise DataError(f"{where}: there is no program '{command[0]}'. Install it, or give its path.")
     if command[0] not in os.environ.get(ALLOWED, "").split(os.pathsep):

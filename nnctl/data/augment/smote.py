@@ -155,6 +155,6 @@ def _library() -> Any:
         return import_module("imblearn.over_sampling")
     except ImportError:
         raise DataError(
-            "smote needs the package imbalanced-learn, which is not installed. Type: pip install 'nnctl[smote]', or "
-            "use class_weight: balanced in the loss."
+            "data.augment: smote needs the package imbalanced-learn, which is not installed. "
+            "Type: pip install 'nnctl[smote]', or use class_weight: balanced in the loss."
         ) from None

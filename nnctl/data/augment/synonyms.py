@@ -63,8 +63,8 @@ class Synonyms(WordAugmentation, name="synonyms"):
         known = {word: thesaurus[word] for word in words if word in thesaurus}
         if not known:
             raise DataError(
-                f"synonyms: {self.table} has no synonym for any of the {counted(len(words), 'word')} of the training "
-                f"texts. Is it a table for their language?"
+                f"data.augment: synonyms: {self.table} has no synonym for any of the {counted(len(words), 'word')} of "
+                f"the training texts. Is it a table for their language?"
             )
         brought = tuple(dict.fromkeys(synonym for others in known.values() for synonym in others))
         note = (
@@ -119,13 +119,13 @@ def _from_wordnet(words: Iterable[str]) -> Thesaurus:
         wordnet.ensure_loaded()
     except ImportError:
         raise DataError(
-            "synonyms: wordnet needs the package nltk, which is not installed. Type: pip install 'nnctl[wordnet]', or "
-            "give a table of synonyms."
+            "data.augment: synonyms: wordnet needs the package nltk, which is not installed. "
+            "Type: pip install 'nnctl[wordnet]', or give a table of synonyms."
         ) from None
     except LookupError:
         raise DataError(
-            "synonyms: the package nltk is there, and the data of WordNet are not. Type: python -m nltk.downloader "
-            "wordnet, or give a table of synonyms."
+            "data.augment: synonyms: the package nltk is there, and the data of WordNet are not. "
+            "Type: python -m nltk.downloader wordnet, or give a table of synonyms."
         ) from None
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # noqa: PLC0415 - a second, for those who use it
 

@@ -84,15 +84,7 @@ class Audio(LabelledFiles, name="audio"):
         rate = self.rate or Counter(header.rate for header in known).most_common(1)[0][0]
         self._refuse_other_kinds(paths, headers, rate)
         _refuse_too_large(paths, headers, self._encoder(known, rate))
-        whole = np.ones(len(paths), bool)
-        waves, there = [], []
-        for place, (path, header) in enumerate(zip(paths, headers, strict=True)):
-            wave = None if header is None else self._wave(path, header, rate)
-            whole[place] = wave is not None
-            if wave is not None and header is not None:
-                waves.append(wave)
-                there.append(header)
-        self.refuse_none(paths, whole)
+        waves, there, whole = self._heard(paths, headers, rate)
         encoder = self._encoder(there, rate)
         recordings = Recordings([encoder.fitted(wave) for wave in waves], encoder)
         notes = (*self.left_out(paths, whole), *_Changes.of(there, encoder).sentences())
@@ -107,16 +99,30 @@ class Audio(LabelledFiles, name="audio"):
             One of them cannot be read.
         """
         listed = self.listed_in(file, classes)
-        headers = [header_of(path) for path in listed.paths]
+        headers = [self._header(path) for path in listed.paths]
+        self.refuse_none(listed.paths, [header is not None for header in headers])
         _refuse_too_large(listed.paths, headers, encoder)
-        waves = [
-            encoder.fitted(_at_rate(read_wav(path), header.rate, encoder.rate))
-            for path, header in zip(listed.paths, headers, strict=True)
-        ]
-        x, lengths = encoder.rows(waves)
-        y = values_of(listed.labels) if listed.labels else None
-        notes, files = _Changes.of(headers, encoder).sentences(), self.named(listed, file)
+        waves, there, whole = self._heard(listed.paths, headers, encoder.rate)
+        x, lengths = encoder.rows([encoder.fitted(wave) for wave in waves])
+        notes = (*self.left_out(listed.paths, whole), *_Changes.of(there, encoder).sentences())
+        listed = listed.those(whole)
+        y, files = values_of(listed.labels) if listed.labels else None, self.named(listed, file)
         return Table(x, y, (), self.target, files=files, lengths=lengths, sequence=True, notes=notes)
+
+    def _heard(
+        self, paths: Sequence[Path], headers: Sequence[Header | None], rate: int
+    ) -> tuple[list[Float], list[Header], Array]:
+        """Return the waveforms that can be read, with their headers, and which of the paths they are."""
+        whole = np.ones(len(paths), bool)
+        waves, there = [], []
+        for place, (path, header) in enumerate(zip(paths, headers, strict=True)):
+            wave = None if header is None else self._wave(path, header, rate)
+            whole[place] = wave is not None
+            if wave is not None and header is not None:
+                waves.append(wave)
+                there.append(header)
+        self.refuse_none(paths, whole)
+        return waves, there, whole
 
     def _header(self, path: Path) -> Header | None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, cast
 
@@ -36,8 +37,8 @@ class Images(LabelledFiles, name="images"):
     transparency is dropped; of 16 bits the upper 8 are kept.
 
     What takes at most half of the free memory (5 bytes a value: 1 as it is in the file, 4 scaled) is decoded once and
-    held; of more than that, every batch is read when it is needed, by as many threads as there are cores, two batches
-    ahead of the one that is trained on.
+    held. Of more than that, every image is decoded once to see that it can be, and again whenever its batch is needed,
+    by as many threads as there are cores, two batches ahead of the one that is trained on.
     """
 
     kind = "image"
@@ -76,12 +77,15 @@ class Images(LabelledFiles, name="images"):
             One of them cannot be read, or has another size where the source has no `resize`.
         """
         listed = self.listed_in(file, classes)
-        headers = headers_of(listed.paths)
+        headers = headers_of(listed.paths, skip_broken=self.skip_broken)
         if self.resize is None:
             _common_size(listed.paths, headers, (shape[0], shape[1]))
-        x = np.asarray(ImageFiles(listed.paths, (shape[0], shape[1]), shape[2]))
+        files = ImageFiles(listed.paths, (shape[0], shape[1]), shape[2])
+        whole = self._whole(files) if self.skip_broken else np.ones(len(files), bool)
+        notes, listed = self.left_out(listed.paths, whole), listed.those(whole)
+        x = np.asarray(replace(files, paths=listed.paths))
         y = values_of(listed.labels) if listed.labels else None
-        return Table(x, y, (), self.target, files=self.named(listed, file))
+        return Table(x, y, (), self.target, files=self.named(listed, file), notes=notes)
 
     def read(self, paths: Sequence[Path]) -> tuple[Table, Array]:
         """Return a table of the images that can be read, and which of the paths they are."""
@@ -91,13 +95,33 @@ class Images(LabelledFiles, name="images"):
         size = (self.resize[0], self.resize[1]) if self.resize else _common_size(paths, headers)
         channels = {"grey": 1, "rgb": 3}[self.color or ("grey" if all(h.is_grey for h in known) else "rgb")]
         files = ImageFiles(paths, size, channels)
-        whole = np.ones(len(paths), bool)
-        if self.skip_broken:
-            whole[:] = in_threads(lambda path: _decodes(files, path), paths)
-            files = ImageFiles([path for path, kept in zip(paths, whole, strict=True) if kept], size, channels)
-            self.refuse_none(paths, whole)
-        x = files if self._stays_on_disk(files.shape) else np.asarray(files)
+        stays = self._stays_on_disk(files.shape)
+        whole = self._whole(files) if self.skip_broken or stays else np.ones(len(files), bool)
+        files = replace(files, paths=[path for path, kept in zip(paths, whole, strict=True) if kept])
+        x = files if stays else np.asarray(files)
         return Table(cast("Array", x), None, notes=self.left_out(paths, whole)), whole
+
+    def _whole(self, files: ImageFiles) -> Array:
+        """Decode every image once and return which can be, bool (N,); raise at one that cannot, unless it is skipped.
+
+        Raises
+        ------
+        DataError
+            With the name of the file; or where none can be decoded.
+        """
+
+        def decodes(path: Path) -> bool:
+            try:
+                files.decoded(path)
+            except DataError:
+                if self.skip_broken:
+                    return False
+                raise
+            return True
+
+        whole = np.array(in_threads(decodes, files.paths))
+        self.refuse_none(files.paths, whole)
+        return whole
 
     def _stays_on_disk(self, shape: Shape) -> bool:
         if self.keep is not None:
@@ -120,11 +144,3 @@ def _common_size(
                 f"Say 'resize: [{common[0]}, {common[1]}]' in the source to bring all to one size."
             )
     return common
-
-
-def _decodes(files: ImageFiles, path: Path) -> bool:
-    try:
-        files.decoded(path)
-    except DataError:
-        return False
-    return True

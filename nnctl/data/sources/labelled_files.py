@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import ClassVar, Self, cast
 
@@ -32,6 +33,10 @@ class Listed:
 
     paths: list[Path]
     labels: list[str]
+
+    def those(self, chosen: Sequence[bool] | Array) -> Listed:
+        """Return the chosen ones of them."""
+        return Listed(list(compress(self.paths, chosen)), list(compress(self.labels, chosen)))
 
 
 class LabelledFiles(Source):
@@ -208,7 +213,8 @@ class LabelledFiles(Source):
     def refuse_none(self, paths: Sequence[Path], whole: Sequence[bool] | Array) -> None:
         """Raise where none of the paths can be read, as `whole` says of each."""
         if not any(whole):
-            raise DataError(f"none of the {counted(len(paths), self.kind)} can be read; the first is {paths[0]}.")
+            some = f"none of the {len(paths):,} {self.kind}s can be read; the first is {paths[0]}."
+            raise DataError(some if len(paths) > 1 else f"{paths[0]}: cannot be read.")
 
     def left_out(self, paths: Sequence[Path], whole: Sequence[bool] | Array) -> tuple[str, ...]:
         """Return a note on those of the paths that cannot be read, where there are such."""
