@@ -107,7 +107,9 @@ def _standardizing(x: Array, rows: Array | None, axes: tuple[int, ...]) -> Affin
     var = sum(np.square(block - mean).sum(axes) for block in blocks(x, rows)) / n
     # A feature is constant where its variance is no more than the rounding error of computing it.
     constant = var <= n * EPS * var + np.square(n * mean * EPS)
-    return Affine(np.asarray(mean), np.where(constant, 1.0, np.sqrt(var)))
+    first = 0 if rows is None else int(rows[0])
+    value = x[first : first + 1].mean(axes, dtype=np.float64)  # the mean of 1e30s misses 1e30 by 1e14
+    return Affine(np.where(constant, value, mean), np.where(constant, 1.0, np.sqrt(var)))
 
 
 class MinMax(Scaling, name="minmax"):

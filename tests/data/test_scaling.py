@@ -68,6 +68,13 @@ def test_an_affine_map_survives_json_bit_for_bit(x):
     assert back.scale.tobytes() == affine.scale.tobytes()
 
 
+@pytest.mark.parametrize("value", [1e30, 0.1, 2.0**62])
+def test_a_constant_feature_becomes_zero_however_large_it_is(value):
+    x = np.full((39, 1), value)
+    assert not Standard().fit(x).apply(x, dtype=np.float64).any()
+    assert not Standard().fit(x, np.arange(3, 30)).apply(x, dtype=np.float64).any()
+
+
 def test_a_constant_feature_has_scale_one():
     x = np.full((20, 1), 0.3)
     for scaling in (Standard(), MinMax(), Robust(), Channels()):
