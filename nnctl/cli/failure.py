@@ -11,6 +11,9 @@ from nnctl.core.errors import Interrupted, NnctlError, SpecError
 
 __all__ = ["Failure"]
 
+MOST_SPOKEN = 50
+"""Mistakes of a spec that a person is told of; `--json` has all of them."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -49,7 +52,9 @@ class Failure:
         count = len(error.problems)
         sources = dict.fromkeys(problem.source or error.source for problem in error.problems)
         places = " and ".join("the command line" if source == "command line" else source for source in sources)
-        spoken = f"{message}\n\n{count} mistake{'s' if count > 1 else ''} in {places}."
+        first = str(SpecError(error.problems[:MOST_SPOKEN], error.source))
+        more = f"\n... and {count - MOST_SPOKEN:,} more" if count > MOST_SPOKEN else ""
+        spoken = f"{first}{more}\n\n{count:,} mistake{'s' if count > 1 else ''} in {places}."
         return cls(kind, error.exit_code, message, spoken, _mistakes(error))
 
     @property

@@ -86,11 +86,8 @@ def problems_of(error: ValidationError) -> list[tuple[Loc, str]]:
         is_key = said.startswith(UNKNOWN)
         path = (*_without_branches(loc[:-1]), loc[-1]) if is_key else _without_branches(loc)
         told.setdefault(path, []).append(said)
-    return [
-        (path, _merged(sentences))
-        for path, sentences in told.items()
-        if not path or not any(inner[: len(path)] == path and inner != path for inner in told)
-    ]
+    above = {path[:depth] for path in told for depth in range(1, len(path))}
+    return [(path, _merged(sentences)) for path, sentences in told.items() if path not in above]
 
 
 _BRANCHES = (

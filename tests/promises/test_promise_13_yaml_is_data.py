@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 from commands import call
 from hostile import JSON_BOMBS, YAML_BOMBS, YAML_TRICKS
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nnctl.core import compose
 from nnctl.core.errors import DataError, SpecError
 from nnctl.core.foreign import json_of, read_up_to
-from nnctl.core.yaml import loads
+from nnctl.core.mistakes import problems_of
 from nnctl.data import cards
-from nnctl.spec.load import load_spec
+from nnctl.spec.load import _below, load_spec
 
 ALL = {**YAML_BOMBS, **YAML_TRICKS}
 BY_NAME = pytest.mark.parametrize("bomb", ALL)
@@ -51,21 +53,58 @@ def test_a_spec(bomb, here):
     assert not Path("canary").exists()
 
 
-def test_the_bomb_of_aliases_has_324_bytes_and_no_more_events_are_looked_at_than_values_are_allowed(monkeypatch):
-    text, _ = YAML_BOMBS["aliases"]
-    assert len(text.encode()) == 324
+def test_the_bomb_of_aliases_has_324_bytes_and_there_are_1000_open_brackets():
+    assert len(YAML_BOMBS["aliases"][0].encode()) == 324
+    assert YAML_BOMBS["open brackets"][0].count("[") == 1000
+
+
+STEPS = {"aliases": 200_000, "wide": 200_000, "depth by aliases": 20_000, "large": 0}
+"""Events looked at before a text is refused: four for each value that is allowed, where 48,000,000 are written."""
+
+
+@BY_NAME
+def test_no_more_of_it_is_looked_at_than_values_and_levels_are_allowed(bomb, here, monkeypatch):
     steps = 0
     following = compose._Composer._next
 
     def counted(composer):
         nonlocal steps
         steps += 1
-        assert steps < 200_000  # and not all the 4,800,000 that are written
+        assert steps <= STEPS.get(bomb, 200)
         return following(composer)
 
     monkeypatch.setattr(compose._Composer, "_next", counted)
+    Path("bomb.yaml").write_text(ALL[bomb][0])
     with pytest.raises(SpecError):
-        loads(text)
+        load_spec("bomb.yaml")
+
+
+SOUND = "data: {source: iris}\narchitecture: [dense: outputs]\nloss: cross_entropy\n"
+NOTHING_BUT_MISTAKES = {
+    "keys": SOUND + "".join(f"key{i}: 1\n" for i in range(1_000)),
+    "empty": SOUND + "regularizers: [" + "~," * 1_000 + "]",
+}
+
+
+@pytest.mark.parametrize("kind", NOTHING_BUT_MISTAKES)
+def test_a_spec_of_a_thousand_mistakes_is_told_of_in_a_page(kind, here):
+    Path("bomb.yaml").write_text(NOTHING_BUT_MISTAKES[kind])
+    answer = call("validate", "bomb.yaml")
+    assert answer.code == 2
+    assert "... and 950 more" in answer.err
+    assert "1,000 mistakes in bomb.yaml." in answer.err
+    assert len(answer.err.splitlines()) < 200
+    assert len(json.loads(call("validate", "bomb.yaml", "--json").out)["error"]["errors"]) == 1_000
+
+
+def test_as_many_mistakes_as_values_are_allowed_are_sorted_in_steps_of_their_number():
+    """Comparing each with each would take a minute."""
+    kind = PydanticCustomError("nnctl", "is wrong")
+    details = [InitErrorDetails(type=kind, loc=("a", i, "b"), input=0) for i in range(40_000)]
+    error = ValidationError.from_exception_data("Spec", details)
+    assert len(problems_of(error)) == 40_000
+    parents = {("c", i) for i in range(40_000)}
+    assert not any(_below(path, parents) for path, _ in problems_of(error))
 
 
 @pytest.mark.parametrize("bomb", [name for name in ALL if name != "large"])
