@@ -23,7 +23,7 @@ from nnctl.nn.windows import Extent, Windows, blocks
 
 __all__ = ["correlate_channels", "gradients_of_channels", "held_rows", "is_depthwise"]
 
-BLOCK = 2**17
+BLOCK = 2**18
 """Numbers of the output in one block."""
 
 

@@ -29,8 +29,10 @@ from nnctl.nn.windows import (
 
 __all__ = ["AvgPool", "MaxPool", "Pool"]
 
-BLOCK = 2**16
-"""Numbers of the input in one block of images."""
+BLOCK = 2**20
+"""Numbers of the input in one block of images. Replicas hand Python's lock to each other at every call, so that few
+long calls are faster than many that stay in the cache: 32 images of 28 x 28 x 64, forward and backward in two threads,
+take 2.1 ms in blocks of this size and 5.1 ms in blocks of 2**16."""
 
 
 class Pool(Layer):

@@ -51,7 +51,7 @@ LARGE = [
     ({"conv2d": {"channels": 64, "padding": "same", "groups": 64}}, (32, 32, 64)),
     ({"conv2d": {"channels": 32, "stride": 2, "groups": 2}}, (64, 64, 32)),
     ({"conv2d_transpose": {"channels": 16, "stride": 2, "padding": "same"}}, (32, 32, 16)),
-    ({"max_pool": {"kernel": 3, "stride": 2, "padding": "same"}}, (64, 64, 16)),
+    ({"max_pool": {"kernel": 3, "stride": 2, "padding": "same"}}, (256, 256, 16)),
     ({"attention": {"heads": 4}}, (200, 16)),
 ]
 
