@@ -153,7 +153,7 @@ def dump(data: Mapping[str, Any], comments: Mapping[Loc, str] | None = None) -> 
     data : mapping
         Mappings, lists (or tuples) and scalars.
     comments : mapping of path to str
-        What is written, as comment lines, above the entry at a path; at ``()``, above all.
+        What is written, as comment lines, above the entry at a path; at ``()``, above all. An empty line of it is one.
     """
     comments = comments or {}
     lines = [*_comment(comments.get(()), ""), *_entries(data, (), "", comments)] if data else ["{}"]
@@ -163,7 +163,7 @@ def dump(data: Mapping[str, Any], comments: Mapping[Loc, str] | None = None) -> 
 def _comment(text: str | None, indent: str) -> list[str]:
     # YAML bars control characters from comments too.
     lines = ["".join(c if c.isprintable() else " " for c in line) for line in (text or "").splitlines()]
-    return [f"{indent}# {line}".rstrip() for line in lines]
+    return [f"{indent}# {line}".rstrip() if line else "" for line in lines]
 
 
 def _entries(value: Any, path: Loc, indent: str, comments: Mapping[Loc, str]) -> Iterator[str]:

@@ -86,7 +86,7 @@ def folder_spec(folder: LabelledFolder, name: str, command: str) -> str:
         "training": {"epochs": 20, "batch_size": max(1, min(32, folder.files // 4))},
         "metrics": ["accuracy"],
     }
-    return yaml.dump(spec, _comments(command, images=images)).replace("\n#\n", "\n\n")
+    return yaml.dump(spec, _comments(command, images=images))
 
 
 def _comments(command: str, *, images: bool) -> dict[Loc, str]:

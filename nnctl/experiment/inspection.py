@@ -223,6 +223,7 @@ def _decimal_mark(texts: pl.DataFrame) -> DecimalMark:
 
 
 def _is_number(text: str) -> bool:
+    """Return whether a cell holds a number, with a decimal point or a decimal comma."""
     try:
         float(text.replace(",", "."))
     except ValueError:

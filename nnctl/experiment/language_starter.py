@@ -64,7 +64,7 @@ def language_model_spec(source: Any, name: str, command: str) -> str:
         "clip": {"norm": 1.0},
         "training": {"epochs": 5, "batch_size": 32},
     }
-    return yaml.dump(spec, _comments(command)).replace("\n#\n", "\n\n")
+    return yaml.dump(spec, _comments(command))
 
 
 def _comments(command: str) -> dict[Loc, str]:

@@ -119,7 +119,7 @@ def series_spec(found: SeriesFindings, name: str, command: str) -> str:
         "metrics": ["rmse", "mae"],
         "early_stopping": {"monitor": "val_loss", "patience": 10},
     }
-    return yaml.dump(spec, _comments(found, command)).replace("\n#\n", "\n\n")
+    return yaml.dump(spec, _comments(found, command))
 
 
 def _read(spelled: dict[str, Any], base: Path) -> tuple[Series | None, dict[str, Any]]:

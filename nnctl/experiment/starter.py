@@ -40,7 +40,7 @@ def starter_spec(found: Findings, name: str, command: str) -> str:
     }
     if not tiny:
         spec["early_stopping"] = {"monitor": "val_loss", "patience": 20}
-    return yaml.dump(spec, _comments(found, command)).replace("\n#\n", "\n\n")
+    return yaml.dump(spec, _comments(found, command))
 
 
 def _is_rare(found: Findings) -> bool:

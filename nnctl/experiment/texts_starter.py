@@ -158,7 +158,7 @@ def texts_spec(texts: Texts, name: str, command: str) -> str:
         "training": {"epochs": 10, "batch_size": max(1, min(32, texts.rows // 4))},
         "metrics": ["accuracy"],
     }
-    return yaml.dump(spec, _comments(command)).replace("\n#\n", "\n\n")
+    return yaml.dump(spec, _comments(command))
 
 
 def _comments(command: str) -> dict[Loc, str]:
