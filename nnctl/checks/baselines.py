@@ -53,7 +53,7 @@ BY_HEART = Rule(
     "nothing of the target. Labels of other rows do that, a shuffled or shifted column, or inputs that have nothing to "
     "do with what is asked.",
     f"The loss on the validation part in the best epoch of a short training: warns where it is not at least {GAIN:.0%} "
-    f"lower than without inputs.",
+    f"lower than without inputs; where it is less than that on the training part too, where it is higher.",
     "Look at some rows with their labels (nnctl data): do they belong together? Then whether the inputs can tell.",
     "Zhang, Bengio, Hardt, Recht and Vinyals (2017), Understanding deep learning requires rethinking generalization, "
     "arXiv:1611.03530",
@@ -160,18 +160,24 @@ def _inputs_used(run: ShortRun, blind: ShortRun, metric: str) -> Finding:
         said = f"{said}; it began at {run.first:.3g} and has not come so far: too early to tell"
         if run.planned > run.steps:
             return IGNORED.passed(f"{said} after {run.steps} of {run.planned:,} steps.", value=gain, threshold=GAIN)
-        return IGNORED.warn(f"{said}.", fix="Train longer, or raise the learning rate.", value=gain, threshold=GAIN)
+        return IGNORED.warn(
+            f"{said}.",
+            fix="Train longer, or look for a better learning rate: nnctl lr-find.",
+            value=gain,
+            threshold=GAIN,
+        )
     if gain < GAIN and not (gain > SLIGHT and errors > SURE):
         return IGNORED.fail(f"{said}.", value=gain, threshold=GAIN)
     if gain < GAIN:
         said = f"{said}: little, but {errors:.3g} standard errors"
     elsewhere = 1 - run.validation_loss / blind.validation_loss
-    if elsewhere < GAIN <= gain:
+    least = GAIN if gain >= GAIN else 0.0  # what is little on the training part is less on others
+    if elsewhere < least:
         said = (
             f"the loss on the training part falls to {run.loss:.3g}; on the validation part it is at best "
             f"{run.validation_loss:.3g}, and {blind.validation_loss:.3g} with all inputs at zero."
         )
-        return BY_HEART.warn(said, value=elsewhere, threshold=GAIN)
+        return BY_HEART.warn(said, value=elsewhere, threshold=least)
     return IGNORED.passed(f"{said}.", value=gain, threshold=GAIN)
 
 

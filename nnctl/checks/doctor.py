@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from math import prod
 from time import perf_counter
+from typing import Any
 
 from nnctl.checks.baselines import against_linear_model, without_inputs
 from nnctl.checks.causal_order import in_causal_order
@@ -52,6 +53,8 @@ SYMPTOMS = frozenset(
     }
 )
 """Rules whose warnings alone, in a network that learns, are no reason to mend anything."""
+GUESSES = frozenset({"learning-rate-range"})
+"""And those of rules that guess what the step of the learning rate measures, where it finds the spec's a good one."""
 
 
 @dataclass
@@ -118,7 +121,9 @@ def diagnose_unusable(loaded: LoadedSpec, reason: DataError) -> Report:
 def _diagnosis(checklist: _Checklist) -> Report:
     reports = checklist.reports
     if all(reports[step].verdict == "pass" for step in OUTCOMES if step in reports):  # the network learns
-        reports = {step: _without_consequences(report) for step, report in reports.items()}
+        rate = reports.get("learning rate")
+        harmless = SYMPTOMS | GUESSES if rate is not None and _does_well(rate.figures) else SYMPTOMS
+        reports = {step: _without_consequences(report, harmless) for step, report in reports.items()}
     findings = in_causal_order(_distinct(f for report in reports.values() for f in report.findings))
     steps = [
         {
@@ -134,16 +139,21 @@ def _diagnosis(checklist: _Checklist) -> Report:
     return Report("doctor", _headline(findings, len(steps)), findings, {"steps": steps, "left_out": left_out})
 
 
-def _without_consequences(report: Report) -> Report:
-    """Return what a step found in a network that learns."""
-    return replace(report, findings=tuple(map(_without_consequence, report.findings)))
+def _does_well(figures: Mapping[str, Any]) -> bool:
+    """Return whether short runs at the spec's learning rate come nearly as far as at the best one."""
+    return figures["good"] is not None and bool(figures["good"][0] <= figures["lr"] <= figures["good"][1])
 
 
-def _without_consequence(finding: Finding) -> Finding:
-    """Return a warning of a symptom as a pass: it is one because it foretells a failure, and there was none."""
-    if finding.verdict != "warn" or finding.rule not in SYMPTOMS:
-        return finding
-    return replace(finding, verdict="pass", message=f"{finding.message}; the network learns all the same", fix="")
+def _without_consequences(report: Report, harmless: frozenset[str]) -> Report:
+    """Return a report whose warnings of harmless things are passes: they foretell a failure, and there was none."""
+    said = "the network learns all the same"
+    findings = (
+        replace(finding, verdict="pass", message=f"{finding.message.removesuffix('.')}; {said}.", fix="")
+        if finding.verdict == "warn" and finding.rule in harmless
+        else finding
+        for finding in report.findings
+    )
+    return replace(report, findings=tuple(findings))
 
 
 def _distinct(findings: Iterator[Finding]) -> Iterator[Finding]:

@@ -143,6 +143,9 @@ def _try(goal: Goal, i: int, steps: int, tell: Tell) -> Rung:
                 break
             if not isfinite(score.loss):
                 raise NotFinite("the loss is not finite", learner.step, batch)  # noqa: TRY301 - as train_step does
+        else:
+            if goal.reached(goal.score(_outputs(learner, batch, z))):  # by the last of the steps
+                outcome = "learned"
     except NotFinite:
         outcome, culprit = "diverged", first_not_finite(learner, batch) or "the loss"
         losses.append(goal.score(z).loss)

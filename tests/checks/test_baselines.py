@@ -136,6 +136,19 @@ def test_labels_of_other_rows_are_learned_by_heart_and_nothing_else(experiment, 
     assert finding.value < 0.05
 
 
+@pytest.mark.parametrize(("elsewhere", "verdict"), [(0.70, "warn"), (0.68, "pass")])
+def test_a_little_on_the_training_part_is_nothing_where_others_are_no_better(
+    experiment, monkeypatch, elsewhere, verdict
+):
+    def run(loss: float, validation_loss: float) -> ShortRun:
+        rows = np.random.default_rng(int(1000 * loss)).normal(loss, 1e-3, 500)
+        return ShortRun(100, 100, 0.7, loss, rows, validation_loss, 0.5, 0.5)
+
+    monkeypatch.setattr(ShortRun, "of", lambda _: run(0.693, 0.693))
+    [finding] = without_inputs(experiment(), run(0.68, elsewhere)).findings
+    assert finding.verdict == verdict
+
+
 def test_a_training_that_diverges_is_told_as_that(experiment):
     finding = blind(experiment(MOONS, "data={source: diabetes}", "loss=mse", "optimizer={sgd: 1.0}"))
     assert finding.verdict == "fail"

@@ -162,3 +162,20 @@ def test_a_symptom_of_a_network_that_learns_is_no_alarm(planted, monkeypatch):
     lost = Report("linear-model", "worse", (finding("linear-baseline", "warn"),))
     monkeypatch.setattr(module, "against_linear_model", lambda *_args: lost)
     assert diagnose(experiment).first.rule == "dead-relu"
+
+
+def test_a_rate_beyond_the_usual_range_is_no_alarm_where_it_does_well(spec_file):
+    text = """
+    data: {source: xor, split: {validation: 0, test: 0}, scaling: none}
+    architecture: [dense: 8, tanh, dense: outputs]
+    loss: binary_cross_entropy
+    optimizer: {adam: 0.05}
+    training: {epochs: 200, batch_size: full}
+    """
+    loaded = load_spec(spec_file(text))
+    assert lint(loaded).first.rule == "learning-rate-range"
+    report = diagnose(Experiment(loaded))
+    assert report.first is None
+    assert [f.message for f in report.findings if f.rule == "learning-rate-range"] == [
+        "0.05 lies above 1e-05 to 0.03, the usual range of adam; the network learns all the same."
+    ]

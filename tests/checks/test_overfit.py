@@ -54,6 +54,13 @@ def test_a_healthy_network_learns_its_batch(text, experiment):
     assert report.verdict == "pass", report.plain()
 
 
+def test_a_batch_that_the_last_of_the_steps_learns_is_learned(experiment):
+    steps = overfit_batch(experiment(DIGITS + RELU)).figures["rungs"][0]["steps"]
+    report = overfit_batch(experiment(DIGITS + RELU), steps=steps - 1)
+    assert [rung["outcome"] for rung in report.figures["rungs"]] == ["learned"]
+    assert report.verdict == "pass"
+
+
 FAULTS = {
     "overfit-unscaled-inputs": "data: {source: wine, scaling: none}\nloss: cross_entropy\n" + RELU,
     "overfit-loss-and-output": CANCER + "architecture: [dense: 32, relu, dense: outputs, relu, dropout: 0.1]\n",
