@@ -45,6 +45,9 @@ COMPILED_UPDATES = 5_000_000_000
 """From so many updates of single parameters on a compiler is worth the two seconds that it takes to import and to work:
 a loop saves Adam 0.8 ns for each."""
 
+COMPILER_BYTES = 2**29
+"""What must be free for the compiler, which takes 150 MB."""
+
 
 def blas_threads(layout: Layout, batch: int) -> int:
     """Return how many threads BLAS gets: one, unless the largest product is worth more and replicas share no cores.
@@ -66,7 +69,8 @@ def set_blas_threads(threads: int) -> None:
 
 def compile_for(network: Network, steps: int) -> None:
     """Have loops compiled for a training so long that it is over sooner, where Numba is installed; the bits stay."""
-    if network.theta.size * steps >= COMPILED_UPDATES:
+    free = available_memory()
+    if network.theta.size * steps >= COMPILED_UPDATES and (free is None or free >= COMPILER_BYTES):
         compile_loops(network.dtype)
 
 

@@ -12,12 +12,15 @@ from hypothesis.extra.numpy import arrays
 
 from nnctl.core.compiled import Loop, compile_loops, compiler
 from nnctl.experiment import assembly
+from nnctl.experiment.assembly import Experiment
+from nnctl.experiment.session import Session
 from nnctl.nn import loops as layer_loops
 from nnctl.nn.layer import Layer
 from nnctl.nn.layout import Layout
 from nnctl.nn.network import Network
 from nnctl.optim import loops as optimizer_loops
 from nnctl.optim.optimizers import SGD, Adam, AdamW, Momentum, RMSprop
+from nnctl.spec.load import load_spec
 
 OPTIMIZERS = {
     "sgd": SGD(),
@@ -134,6 +137,13 @@ def test_a_long_training_is_compiled_and_ends_with_the_same_bits(spec_file, tmp_
     assert end_of(long) == end_of(short)
     assert short.record["environment"]["compiler"] is None
     assert long.record["environment"]["compiler"].startswith("numba ")
+
+
+def test_where_memory_is_short_nothing_is_compiled(spec_file, tmp_path, monkeypatch):
+    experiment = Experiment(load_spec(spec_file()))
+    monkeypatch.setattr(assembly, "COMPILED_UPDATES", 0)
+    monkeypatch.setattr(assembly, "available_memory", lambda: 100 << 20)
+    assert Session.start(experiment, tmp_path).run.record["environment"]["compiler"] is None
 
 
 def test_without_numba_numpy_trains(spec_file, tmp_path, monkeypatch):
