@@ -28,7 +28,10 @@ class CrossAttention(MultiHead, name="cross_attention"):
     Shapes: x, y (B, S + T, D) with S = memory; W_q, W_o (D, D), W_kv (D, 2 D), b_q, b_o (D), b_kv (2 D).
 
     One input carries both sequences, the memory in front; y is zero there, so that a residual around this layer leaves
-    the memory as it is. Padding of the memory has no weight. Scores are held and made anew as in `attention`.
+    the memory as it is. Padding of the memory has no weight. Scores are made anew for the backward pass.
+
+    Memory: of a batch B D (7 T + 6 S) + heads B T numbers, y among them; in inference B D (4 T + 4 S) + heads B T. And
+    scores, held as in `attention`; dx takes the memory of dy.
 
     Source: Vaswani et al. (2017), "Attention is all you need", section 3.2.3, arXiv:1706.03762.
     """

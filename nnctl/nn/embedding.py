@@ -35,6 +35,8 @@ class Embedding(Layer, name="embedding"):
     The token `padding` gives a vector of zeros, and its row of W has no gradient. The sum of dW runs in the order of
     the positions, so the bits are always the same.
 
+    Memory: y and the tokens, and in training as many places in W as dy has numbers, each of 8 bytes.
+
     Source: Bengio, Ducharme, Vincent and Jauvin (2003), "A neural probabilistic language model", section 2, the
     matrix C.
     """
@@ -117,6 +119,9 @@ class TiedEmbedding(Sequential, name="tied_embedding"):
 
     W starts at N(0, 1 / D), so that the embedding has variance one, and so have the logits of a normalized h. The token
     `padding` is embedded as zeros; as an output it is like any other.
+
+    Memory: y, size numbers a position; a, dh and the tokens, and in training as many places in W as a has numbers, each
+    of 8 bytes.
 
     Source: Press and Wolf (2017), "Using the output embedding to improve language models", arXiv:1608.05859; the factor
     sqrt(D) from Vaswani et al. (2017), section 3.4, arXiv:1706.03762. The bias b is ours.

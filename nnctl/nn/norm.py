@@ -58,6 +58,8 @@ class BatchNorm(Normalization, name="batch_norm"):
     Padding of short sequences counts for nothing: it is left out of n, μ and σ², its output is β, and it has no
     gradient.
 
+    Memory: x - μ and y, and in training dy (x - μ): three arrays as large as x; dx takes that of dy.
+
     Source: Ioffe and Szegedy (2015), "Batch normalization: accelerating deep network training by reducing internal
     covariate shift", algorithms 1 and 2, arXiv:1502.03167.
     """
@@ -159,6 +161,8 @@ class LayerNorm(Normalization, name="layer_norm"):
                last axis
 
     Shapes: x, y (B, ..., D); γ, β (D).
+
+    Memory: x̂ and y, and in training dy x̂: three arrays as large as x, and some figures a row; dx takes that of dy.
 
     Source: Ba, Kiros and Hinton (2016), "Layer normalization", eq. 3 and 4, arXiv:1607.06450; eps as in the frameworks.
     """

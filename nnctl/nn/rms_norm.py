@@ -23,6 +23,8 @@ class RmsNorm(Normalization, name="rms_norm"):
 
     Shapes: x, y (B, ..., D); γ (D): half the parameters of layer_norm. With γ = 1 the direction of x stays.
 
+    Memory: x̂ and y, and in training dy x̂: three arrays as large as x, and some figures a row; dx takes that of dy.
+
     Source: Zhang and Sennrich (2019), "Root mean square layer normalization", eq. 4, arXiv:1910.07467; eps under the
     root as in the frameworks.
     """
