@@ -9,6 +9,7 @@ import numpy as np
 
 from nnctl.core.arrays import Float, Shape, zeros
 from nnctl.core.component import Positive
+from nnctl.nn import loops
 from nnctl.nn.layer import Context, Layer, ShapeError, Views
 from nnctl.nn.memory import Use
 
@@ -73,6 +74,8 @@ class Sigmoid(Activation, name="sigmoid"):
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return dy y (1 - y), in the memory of dy."""
         y = ctx.saved
+        if loops.ran(loops.through_sigmoid, dy, y, 1):
+            return dy
         slope = np.subtract(1, y, out=ctx.out("slope", y.shape))
         np.multiply(slope, y, out=slope)
         np.multiply(dy, slope, out=dy)
@@ -99,6 +102,8 @@ class Tanh(Activation, name="tanh"):
     def backward(self, p: Views, g: Views, dy: Float, ctx: Context) -> Float:  # noqa: ARG002
         """Return dy (1 - y²), in the memory of dy."""
         y = ctx.saved
+        if loops.ran(loops.through_tanh, dy, y, 1):
+            return dy
         slope = np.multiply(y, y, out=ctx.out("slope", y.shape))
         np.subtract(1, slope, out=slope)
         np.multiply(dy, slope, out=dy)
