@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from commands import IRIS, on_a_terminal, plain, process
 from rich.cells import cell_len
 
 from nnctl.cli.app import app
+from nnctl.cli.render import Screen
 
 COMMANDS = typer.main.get_command(app).commands
 every_command = pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -73,6 +75,31 @@ def test_exit_codes_of_true_processes(spec, here):
     assert process("validate", spec, "data.source=mnist").code == 3
     assert process("schema", "-o", "no/where.json").code == 74
     assert process().code == 2
+
+
+@pytest.mark.parametrize("arguments", [["validate"], ["validate", "--json"]], ids=" ".join)
+def test_an_output_that_is_full_ends_with_74_also_where_it_is_written_at_the_end(spec, here, arguments):
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nnctl", *arguments],
+            cwd=here,
+            env=buffered,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 74
+    assert done.stderr == "error: the output cannot be written: No space left on device.\n"
+
+
+def test_without_a_terminal_a_line_is_as_long_as_it_is_and_a_table_100_columns_wide(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    screen = Screen()
+    screen.note("word " * 60)
+    screen.table(["name", "figure"], [["word " * 18, "1"]])
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_a_reader_that_stops_reading_is_no_error():

@@ -93,6 +93,7 @@ def here(made, monkeypatch) -> Path:
 def run(line: list[str], redirection: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Call a command through a shell, with the redirection or the pipe that follows it."""
     script = f'"$0" -m nnctl "$@" {redirection}'
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", script, sys.executable, *line],
         stdin=subprocess.DEVNULL,
@@ -100,7 +101,7 @@ def run(line: list[str], redirection: str = "", **environment: str) -> subproces
         text=True,
         check=False,
         timeout=120,
-        env={**os.environ, **environment},
+        env={**buffered, **environment},
     )
 
 
