@@ -25,7 +25,7 @@ _SHOWN_EPOCHS = 8
 
 
 class LiveTraining:
-    """Shows the epochs of a session, and each of its findings once, when the epoch ends in which it was made."""
+    """Shows the epochs of a session, and each of its findings once, soon after it was made."""
 
     def __init__(self, session: Session, console: Console) -> None:
         self.session = session
@@ -37,7 +37,7 @@ class LiveTraining:
         """Return what keeps the table on a terminal up to date while it is entered."""
         if not self.console.is_terminal:
             return nullcontext()
-        return Live(get_renderable=self.table, console=self.console, refresh_per_second=8)
+        return Live(get_renderable=self._redrawn, console=self.console, refresh_per_second=8)
 
     def show(self, epoch: Epoch) -> None:
         """Show an epoch that has ended."""
@@ -47,7 +47,20 @@ class LiveTraining:
             self.console.print(_line(epoch, self.session))
 
     def show_findings(self) -> None:
-        """Show the findings that are new."""
+        """Show the findings that are new; on a terminal, the next redraw does."""
+        if not self.console.is_terminal:
+            self._print_findings()
+
+    def _redrawn(self) -> RenderableType:
+        """Print the findings that are new, and return the table to stand below them.
+
+        Rich calls this in its own thread and lets nobody else redraw meanwhile. Printed from another thread, a finding
+        could meet a table that has just grown: half of it would be overwritten and the old table left above the new.
+        """
+        self._print_findings()
+        return self.table()
+
+    def _print_findings(self) -> None:
         for finding in self.session.health.findings[self._findings_shown :]:
             self._findings_shown += 1
             self.console.print(_warning(finding))
