@@ -99,6 +99,7 @@ def _header(path: Path) -> Header:
     refuse_too_large(
         PER_PIXEL * width * height * cores(),
         f"{path} claims {width:,} x {height:,} pixels, and {cores()} are read at once",
+        "Make it smaller.",
     )
     return Header(height, width, is_grey=mode in GREY)
 
@@ -133,6 +134,15 @@ class ImageFiles:
     channels: int
 
     dtype = np.dtype(np.uint8)
+
+    def __post_init__(self) -> None:
+        """Raise the DataError of a size that a few images would not fit the memory in."""
+        height, width = self.size
+        refuse_too_large(
+            PER_PIXEL * height * width * cores(),
+            f"data.source.images.resize: {cores()} images of {height:,} x {width:,} pixels are made at once",
+            "Make them smaller.",
+        )
 
     @property
     def shape(self) -> Shape:

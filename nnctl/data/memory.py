@@ -13,7 +13,7 @@ _BOMB, _BOMB_RATIO = 100_000_000, 500
 """Bytes from which on a packed file is looked at, and how many times its own size it may then unpack to."""
 
 
-def refuse_too_large(size: int, what: str) -> None:
+def refuse_too_large(size: int, what: str, advice: str = "Use fewer rows.") -> None:
     """Raise where `size` bytes are more than the memory that is left.
 
     Raises
@@ -24,7 +24,7 @@ def refuse_too_large(size: int, what: str) -> None:
     left = available_memory()
     if left is not None and size > left:
         raise DataError(
-            f"{what}: {size / 1e9:,.1f} GB are needed and {left / 1e9:,.1f} GB of memory are left. Use fewer rows."
+            f"{what}: {size / 1e9:,.1f} GB are needed and {left / 1e9:,.1f} GB of memory are left. {advice}"
         )
 
 

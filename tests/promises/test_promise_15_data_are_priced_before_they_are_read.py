@@ -127,6 +127,11 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: picture(8, 8),
         "GB are needed",
     ),
+    "png on the disk brought to a million pixels a side": (
+        "{images: {path: LIST, resize: [1000000, 1000000], keep: disk}}",
+        lambda: picture(8, 8),
+        "are made at once",
+    ),
     "wav that claims 4 GB": ("{audio: LIST}", lambda: wav(2**32 - 2), "cut off"),
     "wav brought to 10,000 times its rate": (
         "{audio: {path: LIST, rate: 1000000}}",
