@@ -42,8 +42,9 @@ from nnctl.cli import (
     validate,
 )
 from nnctl.cli.failure import Failure
+from nnctl.cli.habits import advice_on_option, refuse_command
 from nnctl.cli.signals import Leaving
-from nnctl.core.errors import Interrupted, NnctlError
+from nnctl.core.errors import Interrupted, NnctlError, UsageError
 from nnctl.core.inert import inert
 
 __all__ = ["app", "main"]
@@ -137,6 +138,7 @@ def _outcome(arguments: list[str]) -> int:
     """Call a command; what it raises becomes an exit code, a message on stderr and, with --json, the document."""
     failure: Failure
     try:
+        refuse_command(arguments)
         with Leaving():
             result = app(arguments, standalone_mode=False)
         if result != 130:  # what Typer makes of Ctrl-C, without a word
@@ -152,7 +154,7 @@ def _outcome(arguments: list[str]) -> int:
     except Exception as error:  # the last resort: whatever is left is a bug, and says so
         if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno in _UNWRITABLE):
             raise
-        failure = _usage_or_bug(error)
+        failure = _usage_or_bug(error, arguments)
     if failure.spoken:
         _say(failure.spoken)
     if "--json" in takewhile(lambda argument: argument != "--", arguments):
@@ -166,8 +168,11 @@ _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 """What only the output can have failed with: files of a run, and those that are named, raise DiskError."""
 
 
-def _usage_or_bug(error: Any) -> Failure:
+def _usage_or_bug(error: Any, arguments: list[str]) -> Failure:
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own: unknown option and the like
+        advice = advice_on_option(error, arguments)
+        if advice:
+            return Failure.of(UsageError(f"there is no option {error.option_name}. {advice}"))
         shown = StringIO()
         error.show(file=shown)
         _say(shown.getvalue().rstrip("\n"))

@@ -59,7 +59,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where run directories are.")] = Path("runs"),
 ) -> None:
-    """Compare runs: a table, best first, with the keys of their specs in which they differ.
+    """Compare runs, best first, by what differs in their specs.
 
     Runs of one spec with several seeds are grouped: mean, spread, 95 % bootstrap interval. Groups are put to an exact
     paired test against each other, over the seeds that both have.

@@ -42,7 +42,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option("--runs-dir", metavar="DIR", help="Where results are kept.")] = Path("runs"),
 ) -> None:
-    """Look at the data: missing, constant, equal or leaking, badly scaled, drifting; exit 5 on a fault."""
+    """Look at the data that the network receives. Missing, constant, leaking, badly scaled; exit 5 on a fault."""
     from nnctl.cli.render import Screen  # noqa: PLC0415 - NumPy and Rich are not needed for --help
 
     screen = Screen(as_json=as_json)

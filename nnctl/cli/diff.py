@@ -26,7 +26,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where run directories are.")] = Path("runs"),
 ) -> None:
-    """Show in what two runs differ: spec, environment, and the first epoch with other figures."""
+    """Show in what two runs differ. Spec, environment, and the first epoch with other figures."""
     from nnctl.cli.document import print_document  # noqa: PLC0415 - what --help does not need
     from nnctl.cli.words import say  # noqa: PLC0415
     from nnctl.runs.diff import diff  # noqa: PLC0415

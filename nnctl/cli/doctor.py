@@ -35,7 +35,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where the check's directory goes.")] = Path("runs"),
 ) -> None:
-    """Go through the debugging checklist: what is wrong with a spec, and what to mend first."""
+    """Go through the debugging checklist. It says what is wrong with a spec, and what to mend first."""
     from nnctl.cli.render import Screen  # noqa: PLC0415 - NumPy and Rich are not needed for --help
 
     doctor(*spec_and_overrides(spec, overrides, "doctor"), Screen(as_json=as_json), runs_dir)

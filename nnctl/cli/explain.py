@@ -21,7 +21,7 @@ def command(
         typer.Argument(help="A component, family, section, field or rule: adam, data.split, adam.beta1, dead-relu."),
     ] = None,
 ) -> None:
-    """Explain what a spec can say, and what the checks find: all names, if none is given."""
+    """Explain what a spec can say, and what the checks find. Without a name, all names are listed."""
     explain(name)
 
 

@@ -27,7 +27,7 @@ def command(
         typer.Option(metavar="DIR", help="Keep it in DIR/NAME; else in $NNCTL_DATASETS/NAME, or datasets/NAME here."),
     ] = None,
 ) -> None:
-    """Fetch a data set; its files are checked by their hashes, and a broken download goes on where it stopped."""
+    """Fetch a data set, checked by its hash. A broken download goes on where it stopped."""
     if name is not None:
         fetch_by_card(name, from_dir, folder)
         return

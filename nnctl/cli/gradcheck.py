@@ -30,7 +30,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("runs"),
 ) -> None:
-    """Compare every gradient with differences in float64; of a spec's network, or of every component."""
+    """Compare every gradient with differences in float64. Those of a spec's network, or of every component."""
     from nnctl.cli.render import Screen  # noqa: PLC0415 - NumPy and Rich are not needed for --help
 
     screen = Screen(as_json=as_json)

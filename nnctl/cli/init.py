@@ -28,7 +28,7 @@ def command(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a spec that is there.")] = False,
 ) -> None:
-    """Write a first spec for a data set, with comments that explain the choices; then: nnctl train."""
+    """Write a first spec for a data set. Its comments explain the choices; then: nnctl train."""
     if out.exists() and not force:
         raise UsageError(f"{out} is there already. Name another with -o, or replace it with --force.")
     from nnctl.cli.render import Screen  # noqa: PLC0415 - Rich is not needed for --help

@@ -22,7 +22,7 @@ def command(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Say what a valid spec still gets wrong; reads no data, trains nothing, keeps nothing."""
+    """Say what a valid spec still gets wrong. Reads no data, trains nothing, keeps nothing."""
     from nnctl.cli.render import Screen  # noqa: PLC0415 - NumPy and Rich are not needed for --help
 
     lint(*spec_and_overrides(spec, overrides, "lint"), Screen(as_json=as_json))

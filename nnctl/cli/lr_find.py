@@ -35,7 +35,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where the check's directory goes.")] = Path("runs"),
 ) -> None:
-    """Find the learning rate: a range test, confirmed by short trainings."""
+    """Find the learning rate. A range test, confirmed by short trainings."""
     from nnctl.cli.render import Screen  # noqa: PLC0415 - NumPy and Rich are not needed for --help
 
     path, changes = spec_and_overrides(spec, overrides, "lr-find")

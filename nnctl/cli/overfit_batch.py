@@ -10,6 +10,7 @@ import typer
 
 from nnctl.cli.check import conduct, experiment_of
 from nnctl.cli.train import spec_and_overrides
+from nnctl.cli.words import counted
 
 if TYPE_CHECKING:
     from nnctl.cli.render import Screen
@@ -26,7 +27,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where the check's directory goes.")] = Path("runs"),
 ) -> None:
-    """Learn one small batch by heart; if the network cannot, say what is likely to be wrong."""
+    """Learn one small batch by heart. If the network cannot, say what is likely to be wrong."""
     from nnctl.cli.render import Screen  # noqa: PLC0415 - NumPy and Rich are not needed for --help
 
     path, changes = spec_and_overrides(spec, overrides, "overfit-batch")
@@ -64,14 +65,19 @@ def check_overfitting(
 
 def _show(report: Report, screen: Screen) -> None:
     figures = report.figures
-    screen.note(f"batch   {figures['size']} training rows; in the source, counted from 0: {_listed(figures['rows'])}")
+    rows = counted(figures["size"], "training row")
+    positions = f" of {figures['answers']:,} positions" if figures["answers"] != figures["size"] else ""
+    screen.note(f"batch   {rows}{positions}; in the source, counted from 0: {_listed(figures['rows'])}")
     screen.note(f"off     {', '.join(figures['switched_off']) or 'nothing had to be switched off'}")
     screen.note("")
     quality = "R2" if figures["task"] == "regression" else "right"
     headings = ("lr", "of the spec's", "steps", "first loss", "loss", "above floor", quality, "")
     screen.table(headings, (_rung(rung, figures) for rung in figures["rungs"]))
     screen.note("")
-    screen.note(f"what the network says after the training with lr {figures['rungs'][figures['shown']]['lr']:.3g}:")
+    shown, answers = len(figures["predictions"]), counted(figures["answers"], "position" if positions else "row")
+    worst = f", for the {shown} of {answers} with the highest loss" if shown < figures["answers"] else ""
+    lr = figures["rungs"][figures["shown"]]["lr"]
+    screen.note(f"what the network says after the training with lr {lr:.3g}{worst}:")
     _show_predictions(figures, screen)
     screen.note("")
 
@@ -83,7 +89,7 @@ def _rung(rung: Mapping[str, Any], figures: Mapping[str, Any]) -> tuple[str, ...
         return (*tried, "-", "-", "-", "diverged")
     quality = "-" if score["r2"] is None else f"{score['r2']:.4f}"
     if score["right"] is not None:
-        quality = f"{score['right']}/{figures['size']}"
+        quality = f"{score['right']}/{figures['answers']}"
     above = f"{score['loss'] - figures['floor']:.2g}"
     return (*tried, f"{score['loss']:.3g}", above, quality, "learned" if rung["outcome"] == "learned" else "")
 

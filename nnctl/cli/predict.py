@@ -44,7 +44,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where run directories are.")] = Path("runs"),
 ) -> None:
-    """Predict with a trained network; preprocessing, weights and class names come from its run.
+    """Predict with a trained network. Preprocessing, weights and class names come from its run.
 
     The CSV has a line for every row: its number, the file of an image or a recording, the prediction, the probability
     of each class (the score, where the loss gives no probabilities), and the target, where the input has it.

@@ -30,9 +30,10 @@ def command(
     ] = Path("runs"),
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the verdict.")] = False,
 ) -> None:
-    """Run a run again and say whether it comes to the same: every figure of every epoch, and every weight.
+    """Run a run again, and say whether it comes to the same.
 
-    It is trained from its resolved.yaml into a run directory of its own, with the number of BLAS threads it had.
+    Every figure of every epoch and every weight are compared. It is trained from its resolved.yaml into a run directory
+    of its own, with the number of BLAS threads it had.
     """
     from nnctl.cli.render import Screen  # noqa: PLC0415 - NumPy and Rich are not needed for --help
 

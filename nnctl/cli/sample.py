@@ -27,7 +27,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where run directories are.")] = Path("runs"),
 ) -> None:
-    """Write text with a language model, as it comes; vocabulary and weights come from its run."""
+    """Write text with a language model, as it comes. Vocabulary and weights come from its run."""
     from nnctl.experiment.prediction import Predictor  # noqa: PLC0415 - NumPy is not needed for --help
     from nnctl.experiment.sampling import Sampler  # noqa: PLC0415
     from nnctl.runs.store import find  # noqa: PLC0415

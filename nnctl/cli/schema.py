@@ -16,7 +16,7 @@ __all__ = ["command"]
 def command(
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write it to this file.")] = None,
 ) -> None:
-    """Print the JSON Schema (draft-07) of a spec, which editors complete and check by.
+    """Print the JSON Schema of a spec, for editors. They complete and check specs by it (draft-07).
 
     With it in a file, the first line of a spec tells the editor's YAML extension where it lies:
     # yaml-language-server: $schema=nnctl.schema.json

@@ -28,7 +28,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     runs_dir: Annotated[Path, typer.Option(help="Where run directories are.")] = Path("runs"),
 ) -> None:
-    """Show one run: spec, result, environment, files, and how to go on with it."""
+    """Show one run. Spec, result, environment, files, and how to go on with it."""
     from nnctl.cli.document import print_document  # noqa: PLC0415 - what --help does not need
     from nnctl.cli.older import with_spec  # noqa: PLC0415
     from nnctl.runs.listing import entry_of  # noqa: PLC0415

@@ -36,7 +36,7 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only the result.")] = False,
     plot: Annotated[bool, typer.Option(help="Draw the curves and the gradient flow into the run directory.")] = True,
 ) -> None:
-    """Train a network from a spec; the run is kept in a directory."""
+    """Train a network from a spec. The run is kept in a directory."""
     from nnctl.cli.render import Screen  # noqa: PLC0415 - NumPy and Rich are not needed for --help
 
     screen = Screen(as_json=as_json, quiet=quiet)
@@ -95,6 +95,10 @@ def spec_and_overrides(spec: str | None, overrides: list[str] | None, command: s
     path = Path(spec) if spec is not None else Path("spec.yaml")
     if path.suffix in {".csv", ".tsv", ".parquet"}:
         raise UsageError(f"{path} is data, not a spec. A spec for it is written by: nnctl init {quote(str(path))}")
+    if path.parent == Path() and not path.suffix and not _is_there(path) and _is_source(path.name):
+        raise UsageError(
+            f"{path} is a data set, and there is no spec of that name. One for it is written by: nnctl init {path}"
+        )
     if spec is None and not path.exists():
         raise UsageError(
             f"no spec was named and there is no spec.yaml here. Type: nnctl {command} SPEC, or: nnctl init"
@@ -164,6 +168,16 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except OSError:  # an override can be longer than a name of a file
         return False
+
+
+def _is_source(name: str) -> bool:
+    from nnctl.data.cards import card_names  # noqa: PLC0415 - NumPy, which only a mistake costs
+    from nnctl.data.sources import Source  # noqa: PLC0415
+
+    member = Source.member(name)
+    return name in card_names() or (
+        member is not None and not any(f.is_required() for f in member.model_fields.values())
+    )
 
 
 def _train(loaded: LoadedSpec, runs_dir: Path, screen: Screen, *, plot: bool) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def command(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Check a spec and its data, and show the network; train nothing."""
+    """Check a spec and its data, and show the network. Nothing is trained."""
     from nnctl.cli.render import Screen  # noqa: PLC0415 - NumPy and Rich are not needed for --help
 
     validate(*spec_and_overrides(spec, overrides), Screen(as_json=as_json))

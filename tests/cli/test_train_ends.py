@@ -35,7 +35,7 @@ QUICK = ("--no-plot", "--quiet")
         (["spec.yaml", "nonsense"], "is not an override. Write key=value, such as training.epochs=5."),
         (["spec.yaml", "training.epochs=["], "training.epochs: is not YAML"),
         (["spec.yaml", "architecture.9.units=3"], "has the items 0 to 2. Got '9'."),
-        (["--epochs", "3"], "No such option: --epochs"),
+        (["--epochs", "3"], "there is no option --epochs. Keys of the spec are changed after its name"),
         (["--seed", "-1"], "Invalid value for '--seed'"),
         (["--seed", "9223372036854775808"], "seed: must be < 9223372036854775808."),
         (["--seeds", "2", "--seed", "9223372036854775807"], "seed: must be < 9223372036854775808."),
