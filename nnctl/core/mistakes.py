@@ -55,6 +55,11 @@ _SENTENCES = {
     "string_too_long": "must have at most {max_length} character(s).",
     "string_pattern_mismatch": "must match {pattern}.",
 }
+_PATTERNS = {
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "must hold letters, digits and ._- alone, and begin with a letter or a digit.",
+    r"^[\t -~]$": "must be one character, of ASCII.",
+}
+"""What the patterns of texts say, in words."""
 
 
 def sentence(error: Mapping[str, Any]) -> str:
@@ -66,6 +71,15 @@ def sentence(error: Mapping[str, Any]) -> str:
         return _SENTENCES[kind]
     if kind in ("tuple_type", "list_type") and isinstance(found, str | int | float):
         return f"must be a list, such as [{found}]. Got {shown(found)}."
+    if (
+        kind in ("int_type", "int_from_float")
+        and isinstance(found, float)
+        and found.is_integer()
+        and abs(found) < 2**63
+    ):
+        return f"must be a whole number. Got {shown(found)}. Write {found:.0f}."
+    if kind == "string_pattern_mismatch" and error["ctx"]["pattern"] in _PATTERNS:
+        return f"{_PATTERNS[error['ctx']['pattern']]} Got {shown(found)}."
     template = _SENTENCES.get(kind)
     if template is None:
         return f"{str(error['msg']).removeprefix('Value error, ')}. Got {shown(found)}."

@@ -168,7 +168,8 @@ class Preprocessing:
         missing = [name for name in self.inputs if name not in table.x.columns]
         if missing:
             raise DataError(
-                f"{counted(len(missing), 'column')} of the training data missing: {', '.join(missing[:20])}. "
+                f"{counted(len(missing), 'column')} of the training data {'are' if missing[1:] else 'is'} missing: "
+                f"{', '.join(missing[:20])}. "
                 f"There are: {', '.join(table.x.columns[:20]) or 'none'}."
             )
         return table.x.select(self.inputs)

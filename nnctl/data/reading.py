@@ -95,7 +95,12 @@ def read_input(path: str, preprocessing: Preprocessing, source: Source | None = 
 def _images(file: Path, preprocessing: Preprocessing, source: Source | None) -> Table:
     shape = picture_shape(preprocessing.input_shape, preprocessing.inputs)
     if shape is None:
-        raise DataError(f"{file}: holds images, and the network was trained on rows of {preprocessing.input_shape}.")
+        kind = "a folder" if file.is_dir() else "an image"
+        row = preprocessing.input_shape
+        wanted = f"rows of {counted(row[0], 'number')}" if len(row) == 1 else f"rows of shape {row}"
+        raise DataError(
+            f"{file}: is {kind}, and the network was trained on {wanted}. Name a file of them: {', '.join(SUFFIXES)}."
+        )
     reader = source if isinstance(source, Images) else Images(path="-")
     table = reader.of_input(file, shape, preprocessing.classes or ())
     assert isinstance(table.x, np.ndarray)

@@ -119,11 +119,14 @@ class Predictor:
             raise DataError(f"{path}: there are no rows.")
         if table.series is not None:
             return self._of_series(path, table)
-        unseen = self.preprocessing.unseen(table)
+        try:
+            unseen = self.preprocessing.unseen(table)
+            table = self.preprocessing.tokenized(table)
+            x = self.preprocessing.transform(table, self.network.dtype)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
         notes = (*self._notes(), *table.notes, *((unseen,) if unseen else ()))
-        table = self.preprocessing.tokenized(table)
         notes = (*notes, *lost_in_prediction(table.lengths, self.network.layout))
-        x = self.preprocessing.transform(table, self.network.dtype)
         y = None
         if table.y is not None:
             try:

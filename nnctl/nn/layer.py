@@ -127,6 +127,8 @@ class Pass:
     """Buffers that all layers of a replica use in turn."""
     watch: Watch | None = None
     """Called after every layer with what came out of it; for diagnosis."""
+    lanes: int = 1
+    """Threads that a replica may use for parts that do not wait for each other; no bit depends on it."""
 
 
 class Context:
@@ -231,9 +233,19 @@ class Layer(Component, family="layer"):
     """A function of a batch with parameters; see the module for the contract."""
 
     synonyms: ClassVar[Mapping[str, str]] = LAYERS
+    advice: ClassVar[Mapping[str, str]] = {
+        "kernel_regularizer": "Penalties stand beside the architecture, for all kernels: regularizers: [{l2: 1e-4}].",
+        "kernel_constraint": "Constraints stand beside the architecture: regularizers: [{max_norm: 3}].",
+        "bias_regularizer": "Biases are not penalized: leave it out.",
+        "input_shape": "It follows from the data: leave it out.",
+        "input_dim": "It follows from the data: leave it out.",
+        "in_features": "It follows from the data: leave it out.",
+    }
 
     sharded: ClassVar[bool] = False
     """Whether its work is divided better by rows, a replica on each core, than by the threads of BLAS."""
+    paired: ClassVar[bool] = False
+    """Whether it does its work while another part does as much: of two directions the second."""
     any_length: ClassVar[bool] = True
     """Whether it takes shorter sequences than were planned for; where not, every batch is padded to the full length."""
 

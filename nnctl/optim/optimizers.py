@@ -64,10 +64,14 @@ class Optimizer(Component, family="optimizer"):
         "rho": "beta",
         "alpha": "beta",
         "smoothing": "beta",
-        "decay": "weight_decay",
         "wd": "weight_decay",
         "epsilon": "eps",
         "nesterovs_momentum": "nesterov",
+    }
+
+    advice: ClassVar[Mapping[str, str]] = {
+        "decay": "Of the learning rate it is a schedule, schedule: cosine; of the weights weight_decay of adamw.",
+        "weight_decay": "Write regularizers: [{l2: 1e-4}].",
     }
 
     lr: Positive = 1e-2
@@ -142,7 +146,6 @@ class SGD(Optimizer, name="sgd"):
     advice: ClassVar[Mapping[str, str]] = {
         "momentum": "Write optimizer: {momentum: {beta: 0.9}}.",
         "nesterov": "Write optimizer: {momentum: {nesterov: true}}.",
-        "weight_decay": "Write regularizers: [{l2: 1e-4}].",
     }
 
     def update(self, theta: Float, grad: Float, lr: float, t: int, block: Block) -> None:  # noqa: ARG002

@@ -47,7 +47,7 @@ def test_deeply_nested_composites_are_laid_out_in_no_time(validate):
         ({"source": "{moons: {samples: 100000000000}}"}, 3, "memory"),
         ({"source": "{csv: {path: %s, target: y}}" % ("x" * 300)}, 3, "File name too long"),
         ({"source": "{csv: {path: ~nobodyhere/x.csv, target: y}}"}, 3, "home directory"),
-        ({"source": "{csv: {path: x.csv, target: y, separator: é}}"}, 2, "must match"),
+        ({"source": "{csv: {path: x.csv, target: y, separator: é}}"}, 2, "must be one character, of ASCII"),
         ({"more": "schedule: {cosine: {warmup: '%s epochs'}}" % ("9" * 400)}, 2, "500 steps"),
         ({"architecture": "[{residual: []}, {dense: outputs}]"}, 2, "at least 1"),
     ],

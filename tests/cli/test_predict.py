@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -275,6 +276,20 @@ def test_an_input_that_cannot_be_used_ends_with_3(nnctl, trained, here, name, co
     code, out, err = nnctl("predict", trained(MIXED, people=PEOPLE), name)
     assert (code, out) == (3, "")
     assert said in err
+
+
+def test_a_missing_column_is_told_with_its_file(nnctl, trained, here):
+    (here / "narrow.csv").write_text("age\n3\n")
+    err = nnctl("predict", trained(MIXED, people=PEOPLE), "narrow.csv").err
+    assert err.startswith("error: narrow.csv: ")
+    assert re.search(r"columns? of the training data (is|are) missing: ", err)
+
+
+def test_a_folder_is_not_said_to_hold_images_where_rows_are_wanted(nnctl, trained, here):
+    (here / "folder").mkdir()
+    code, _, err = nnctl("predict", trained(IRIS), "folder")
+    assert code == 3
+    assert "folder: is a folder, and the network was trained on rows of 4 numbers. Name a file of them: .csv" in err
 
 
 def test_a_part_that_the_data_do_not_have_ends_with_2(nnctl, trained):

@@ -236,7 +236,7 @@ def test_a_key_that_looks_like_the_branch_of_a_union_keeps_its_name(key):
         ({"share": float("nan")}, "must be a finite number. Got nan."),
         ({"share": float("inf")}, "must be a finite number. Got inf."),
         ({"count": 10**30}, f"must be <= 9. Got {10**30}."),
-        ({"count": 2.0}, "must be a whole number. Got 2.0."),
+        ({"count": 2.0}, "must be a whole number. Got 2.0. Write 2."),
         ({"count": 2.5}, "must be a whole number. Got 2.5."),
         ({"many": []}, "must have at least 1 item(s). Got []."),
         ({"many": [1.0] * 4}, "must have at most 3 item(s). Got [1.0, 1.0, 1.0, 1.0]."),

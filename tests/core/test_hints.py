@@ -63,3 +63,27 @@ def test_a_label_of_a_table_is_its_target():
         parse_spec(
             yaml.loads("data: {source: {csv: {path: a.csv, label: y}}}\narchitecture: [dense: outputs]\nloss: mse")
         )
+
+
+@pytest.mark.parametrize(
+    ("layer", "answer"),
+    [
+        ("{dense: {units: 4, kernel_regularizer: l2}}", "regularizers: [{l2: 1e-4}]."),
+        ("{conv2d: {channels: 4, kernel_constraint: 3}}", "regularizers: [{max_norm: 3}]."),
+        ("{gru: {units: 4, bias_regularizer: l2}}", "Biases are not penalized: leave it out."),
+        ("{dense: {units: 4, input_shape: [4]}}", "It follows from the data: leave it out."),
+    ],
+)
+def test_what_others_say_of_a_layer_and_is_said_elsewhere_here_is_pointed_to(layer, answer):
+    assert said(layer).endswith(answer)
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "rmsprop", "adam", "adamw"])
+def test_decay_may_be_that_of_the_rate_or_of_the_weights(name):
+    answer = "schedule: cosine; of the weights weight_decay of adamw."
+    assert said(optimizer=f"{{{name}: {{decay: 1e-4}}}}").endswith(answer)
+
+
+def test_weight_decay_is_a_penalty_where_the_optimizer_has_none():
+    assert said(optimizer="{rmsprop: {weight_decay: 1e-4}}").endswith("Write regularizers: [{l2: 1e-4}].")
+    assert "adamw" in said(optimizer="{adam: {weight_decay: 1e-4}}")

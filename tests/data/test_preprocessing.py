@@ -173,7 +173,7 @@ def test_a_new_file_without_a_header_may_lack_the_target(tmp_path):
 def test_a_missing_column_is_named(tmp_path):
     source, made = csv_run(tmp_path)
     table = read_input(write(tmp_path, "new.csv", "age,y\n1,no\n"), made.preprocessing, source)
-    with pytest.raises(DataError, match=r"1 column of the training data missing: job\. There are: age, y"):
+    with pytest.raises(DataError, match=r"1 column of the training data is missing: job\. There are: age, y"):
         made.preprocessing.transform(table)
 
 
