@@ -83,7 +83,8 @@ def overfit_batch(experiment: Experiment, *, size: int = 16, steps: int = 1000, 
     Returns
     -------
     Report
-        Its figures: ``task``, ``loss``, ``size``, ``steps``; ``rows``, where they stand in the source, counted from 0;
+        Its figures: ``task``, ``loss``, ``size``, ``steps``; ``answers``, how many the network gives: one a row, or one
+        a position of each sequence; ``rows``, where they stand in the source, counted from 0;
         ``switched_off``; ``floor``, the loss that is judged from, ``mixed_rows``, ``can_be_right``; ``straight``, what
         the best linear map comes to where no more can be asked; ``start``, what the fresh network shows;
         ``rungs``, one for each learning rate; ``shown``, which of them the ``predictions`` are of.
@@ -179,6 +180,7 @@ def _figures(evidence: Evidence, steps: int) -> dict[str, Any]:
         "loss": frozen.experiment.loss.name,
         "size": len(frozen.batch.x),
         "steps": steps,
+        "answers": len(frozen.rows),
         "rows": list(dict.fromkeys(frozen.rows.tolist())),
         "switched_off": list(frozen.switched_off),
         "floor": goal.lowest,

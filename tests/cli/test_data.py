@@ -174,6 +174,23 @@ def test_histograms_are_drawn_for_numbers_and_texts_whatever_their_names():
     assert histograms.draw({"target": "y_$", "histograms": sheet}).startswith(PNG)
 
 
+def test_the_shares_of_the_most_frequent_tokens_are_those_of_all_tokens(nnctl, here):
+    words = [f"{a}{b}" for a in "abcdefgh" for b in "mnopqrst"]
+    rows = "".join(f"{word} and {word} {word}x,{'pq'[i % 2]}\n" for i, word in enumerate(words))
+    (here / "t.csv").write_text(f"text,label\n{rows}")
+    (here / "t.yaml").write_text(
+        "data: {source: {texts: {path: t.csv, text: text, target: label}}}\n"
+        "architecture: [{embedding: 4}, {gru: 4}, dense: outputs]\nloss: cross_entropy\n"
+    )
+    assert nnctl("data", "t.yaml").code == 0
+    [kept] = Path("runs").glob("*/check.json")
+    tokens = json.loads(kept.read_text())["figures"]["histograms"]["columns"][0]
+    assert tokens["shares_of"] == "tokens"
+    at = tokens["labels"].index("and")
+    shares = [count[at] / total for count, total in zip(tokens["counts"], tokens["totals"], strict=True)]
+    assert shares == [0.25, 0.25]  # one of the four tokens of each row
+
+
 def test_where_there_is_nothing_to_draw_there_is_no_picture(nnctl, here):
     (here / "s.yaml").write_text(
         "data: {source: {adding: {samples: 60, length: 6}}}\narchitecture: [gru: 4, dense: outputs]\nloss: mse\n"

@@ -14,6 +14,13 @@ loss: binary_cross_entropy
 training: {batch_size: full}
 """
 
+LANGUAGE_MODEL = """\
+data: {source: {text: {path: book.txt, context: 32}}}
+architecture: [{embedding: 8}, {lstm: {units: 16, returns: sequence}}, dense: outputs]
+loss: cross_entropy
+optimizer: {adam: 0.02}
+"""
+
 
 @pytest.fixture
 def straight(here):
@@ -29,6 +36,16 @@ def test_a_network_that_learns_ends_with_0_and_is_shown_with_its_rows(nnctl, spe
     assert "16/16" in answer.out
     assert answer.out.count("virginica") >= 4  # five rows of each class, or six
     assert "wrong" not in answer.out
+
+
+def test_of_a_language_model_positions_are_counted(nnctl, here):
+    (here / "book.txt").write_text("A book of few words. " * 80)
+    (here / "book.yaml").write_text(LANGUAGE_MODEL)
+    answer = nnctl("overfit-batch", "book.yaml", "--size", "16")
+    assert answer.code == 0, answer.err
+    assert "batch   1 training row of 32 positions;" in answer.out
+    assert "32/32" in answer.out
+    assert "for the 16 of 32 positions with the highest loss:" in answer.out
 
 
 def test_a_network_that_cannot_learn_ends_with_5_and_the_cause(nnctl, straight):

@@ -88,16 +88,20 @@ def token_histograms(view: View) -> dict[str, Any]:
     tokens, lengths = _there(view, "train")
     of_token = np.repeat(groups, lengths)
     common = np.argsort(-np.bincount(tokens, minlength=len(names)), kind="stable")[:SHOWN]
-    counts = [
-        np.bincount(tokens[of_token == g], minlength=len(names))[common].tolist() for g in range(len(group_names))
-    ]
+    counts = [np.bincount(tokens[of_token == g], minlength=len(names)) for g in range(len(group_names))]
     columns: list[dict[str, Any]] = [
-        {"name": "most frequent tokens", "labels": [repr(names[k])[1:-1] for k in common], "counts": counts}
+        {
+            "name": "most frequent tokens",
+            "labels": [repr(names[k])[1:-1] for k in common],
+            "counts": [count[common].tolist() for count in counts],
+            "shares_of": "tokens",
+            "totals": [int(count.sum()) for count in counts],
+        }
     ]
     if train.lengths is not None and lengths.min() < lengths.max():
         edges = np.linspace(lengths.min() - 0.5, lengths.max() + 0.5, min(BINS, int(np.ptp(lengths)) + 1) + 1)
         by_group = [np.histogram(lengths[groups == g], edges)[0].tolist() for g in range(len(group_names))]
-        columns.append({"name": "tokens of a row", "edges": edges.tolist(), "counts": by_group})
+        columns.append({"name": "tokens of a row", "edges": edges.tolist(), "counts": by_group, "whole": True})
     return {"groups": group_names, "columns": columns, "left_out": 0}
 
 

@@ -14,6 +14,9 @@ __all__ = ["draw_curves"]
 
 _TRAIN, _VALIDATION, _PLAIN = "#4477aa", "#ee6677", "#228833"  # distinguishable with any colour vision (Tol, 2021)
 
+_FLAT = 0.05
+"""A loss that changes by less than this share of itself has an axis so high: magnified, noise looks like learning."""
+
 
 def draw_curves(run: Run) -> Path:
     """Draw loss, metrics, learning rate and gradient norm over the epochs into ``plots/curves.png``."""
@@ -59,3 +62,6 @@ def _panel(axes: Any, records: list[dict[str, Any]], name: str) -> None:
         axes.set_yscale("log")
     elif drawn and min(drawn) == max(drawn) > 0:
         axes.set_ylim(0, 2 * drawn[0])
+    elif name == "loss" and drawn and max(drawn) - min(drawn) < _FLAT * max(map(abs, drawn)):
+        middle, half = (min(drawn) + max(drawn)) / 2, _FLAT * max(map(abs, drawn)) / 2
+        axes.set_ylim(middle - half, middle + half)

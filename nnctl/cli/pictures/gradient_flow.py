@@ -12,6 +12,8 @@ __all__ = ["draw"]
 
 _DEPTH = ("#882e72", "#1965b0", "#4eb265", "#f1932d", "#dc050c")  # from input to output (Tol, 2021, rainbow)
 _BAD = "#ee6677"
+_LEGIBLE = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
+"""Behind a word that lines may cross."""
 _NAMED = 12
 """So many layers have their names beside a panel; of more, every second, third ... one has."""
 
@@ -52,7 +54,8 @@ def draw(figures: Mapping[str, Any]) -> bytes:
             _mark(axes, bound, f"{verdict}s")
     _mark(panels[1], 1e-3, "healthy")
     panels[-1].set_xscale("log")
-    panels[-1].set_xlim(left=0.8, right=None if samples else 10)  # a training may end before its first look
+    # Left of the first step is room for words; a training may end before its first look.
+    panels[-1].set_xlim(left=0.5, right=None if samples else 10)
     panels[-1].xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
     panels[-1].set_xlabel("step")
     return png(figure)
@@ -89,7 +92,7 @@ def _mark(axes: Any, height: float, label: str) -> None:
     axes.axhline(height, color="0.4", linewidth=1, linestyle=":")
     place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
     # Far outside of what is shown, the word would take all room from the panels.
-    axes.annotate(label, (1, height), (-4, 2), ha="right", fontsize=8, color="0.3", annotation_clip=True, **place)
+    axes.annotate(label, (0, height), (4, 2), fontsize=8, color="0.3", annotation_clip=True, bbox=_LEGIBLE, **place)
 
 
 def _shade(axes: Any, low: float, high: float | None) -> None:
@@ -97,7 +100,13 @@ def _shade(axes: Any, low: float, high: float | None) -> None:
     bottom, top = axes.get_ylim()
     if bottom <= 0:
         return  # all weights are zero, and no line was drawn
-    place = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": 8, "color": _BAD}
+    place = {
+        "xycoords": "axes fraction",
+        "textcoords": "offset points",
+        "fontsize": 8,
+        "color": "0.3",
+        "bbox": _LEGIBLE,
+    }
     if bottom < low:
         axes.axhspan(bottom, low, color=_BAD, alpha=0.12, linewidth=0)
         axes.annotate("too small", (0, 0), (4, 4), **place)

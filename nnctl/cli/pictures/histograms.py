@@ -18,7 +18,8 @@ def draw(figures: Mapping[str, Any]) -> bytes:
     """Draw the histograms of ``figures["histograms"]`` as a PNG.
 
     In each panel the heights of one class are shares of that class's rows, so that rare classes can be compared with
-    common ones.
+    common ones. A column may say what they are shares of instead, ``shares_of``, and how many of them each class has,
+    ``totals``, where not all are drawn.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -32,8 +33,8 @@ def draw(figures: Mapping[str, Any]) -> bytes:
     for k, column in enumerate(columns):
         axes = figure.add_subplot(down, across, k + 1)
         _panel(axes, column)
-        if k % across == 0:
-            axes.set_ylabel("share of rows", fontsize=8)
+        if k % across == 0 or columns[k - 1].get("shares_of") != column.get("shares_of"):
+            axes.set_ylabel(f"share of {column.get('shares_of', 'rows')}", fontsize=8)
     more = f"; {sheet['left_out']} more columns are not drawn" if sheet["left_out"] else ""
     said = f"Columns of the training part by {figures['target']}" if len(groups) > 1 else "Columns"
     figure.suptitle(plain(f"{said}, the most interesting first{more}"), fontsize=11)
@@ -47,11 +48,14 @@ def draw(figures: Mapping[str, Any]) -> bytes:
 
 def _panel(axes: Any, column: Mapping[str, Any]) -> None:
     counts = column["counts"]
-    for g, group in enumerate(counts):
-        shares = [count / max(1, sum(group)) for count in group]
+    totals = column.get("totals") or [sum(group) for group in counts]
+    for g, (group, total) in enumerate(zip(counts, totals, strict=True)):
+        shares = [count / max(1, total) for count in group]
         if "edges" in column:
             axes.stairs(shares, column["edges"], color=_COLOURS[g], linewidth=1.3)
             axes.stairs(shares, column["edges"], color=_COLOURS[g], fill=True, alpha=0.15)
+            if column.get("whole"):
+                axes.xaxis.get_major_locator().set_params(integer=True)
         else:
             width = 0.8 / len(counts)
             at = [i - 0.4 + width * (g + 0.5) for i in range(len(shares))]

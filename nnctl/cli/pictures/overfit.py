@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from nnctl.cli.pictures.figure import plain, png
+from nnctl.cli.words import counted
 
 __all__ = ["draw"]
 
@@ -41,7 +42,7 @@ def draw(figures: Mapping[str, Any]) -> bytes:
     axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel(plain(f"{figures['loss']} above its floor of {figures['floor']:.3g}"))
-    axes.set_title(f"One batch of {figures['size']} rows, trained on again and again", fontsize=11)
+    axes.set_title(f"One batch of {counted(figures['size'], 'row')}, trained on again and again", fontsize=11)
     axes.grid(alpha=0.25)
     axes.legend(title="learning rate", frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.01, 1))
     return png(figure)
