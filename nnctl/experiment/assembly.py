@@ -57,7 +57,7 @@ def blas_threads(layout: Layout, batch: int) -> int:
     quiet machine (T3: 148 us and 117), and threads that have to meet wait for whoever else is at work.
     """
     small = layout.largest_product(batch) < THREADED_FLOP
-    return 1 if small or replicas_for(layout, batch) > 1 else min(cores(), 8)
+    return 1 if small or layout.two_ways or replicas_for(layout, batch) > 1 else min(cores(), 8)
 
 
 def set_blas_threads(threads: int) -> None:

@@ -112,6 +112,11 @@ class Direction(Layer):
     resets: ClassVar[bool] = False
     """Whether a gate resets the state, so that some steps of it lie side by side for the way back."""
 
+    @property
+    def paired(self) -> bool:
+        """Whether it is the second of two."""
+        return self.backwards
+
     def params(self, shape: Shape) -> dict[str, Param]:
         """Return W (D, G H), U (H, G H) and b (G H)."""
         D, H, G = shape[-1], self.units, self.gates

@@ -244,10 +244,13 @@ class Layer(Component, family="layer"):
 
     sharded: ClassVar[bool] = False
     """Whether its work is divided better by rows, a replica on each core, than by the threads of BLAS."""
-    paired: ClassVar[bool] = False
-    """Whether it does its work while another part does as much: of two directions the second."""
     any_length: ClassVar[bool] = True
     """Whether it takes shorter sequences than were planned for; where not, every batch is padded to the full length."""
+
+    @property
+    def paired(self) -> bool:
+        """Whether it can do its work while another part does as much: of two directions the second."""
+        return False
 
     def flop(self, shape: Shape) -> int:
         """Return the floating point operations of its matrix products in a forward pass, for one sample.

@@ -125,6 +125,12 @@ class Layout:
         return batch * sum(row.layer.flop(row.in_shape) for row in self.rows)
 
     @property
+    def two_ways(self) -> bool:
+        """Whether nine tenths of the work are done by layers of two directions, which can run side by side."""
+        paired = sum(row.layer.flop(row.in_shape) for row in self.rows if row.layer.paired)
+        return 2 * paired > 0.9 * self.flop(1)
+
+    @property
     def sharded(self) -> bool:
         """Whether a layer is among them whose work is divided better by rows than by the threads of BLAS."""
         return any(row.layer.sharded for row in self.rows)

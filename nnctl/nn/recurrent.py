@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from nnctl.core.arrays import Array, Float, Shape
 from nnctl.core.component import PositiveInt, Share
+from nnctl.core.threads import together
 from nnctl.nn.direction import Direction
 from nnctl.nn.dropout import Dropout
 from nnctl.nn.initializers import Initializer, Orthogonal
@@ -20,6 +22,9 @@ from nnctl.nn.memory import Use
 from nnctl.nn.windows import mask_of
 
 __all__ = ["Recurrent"]
+
+WORTH_MEETING = 50_000
+"""From this many outputs of each of two directions on (a batch of 64, 25 steps, 32 units), threads for both pay."""
 
 
 class _Level(NamedTuple):
@@ -133,7 +138,8 @@ class Recurrent(Layer):
                 sequence = self._merged(outputs, f"outputs {i - 1}", ctx)
             if level.dropout is not None:
                 sequence = level.dropout.forward(sequence)
-            outputs = [direction.forward(sequence) for direction in level.directions]
+            walks = [partial(direction.forward, sequence) for direction in level.directions]
+            outputs = _of_both(level, walks, x.shape[0] * x.shape[1] * self.units)
         y = ctx.out("y", (len(x), *self.out_shape(x.shape[1:])))
         if self.returns == "last":
             ends = [output[place] for output, place in zip(outputs, _ends(x, mask), strict=False)]
@@ -221,10 +227,29 @@ class Recurrent(Layer):
 def _through(level: _Level, doutputs: list[Float]) -> Any:
     """Return the gradient of what a layer of the stack has read, or None where its directions return none."""
     dx: Any
-    dx, *others = [direction.backward(dy) for direction, dy in zip(level.directions, doutputs, strict=True)]
+    walks = [partial(direction.backward, dy) for direction, dy in zip(level.directions, doutputs, strict=True)]
+    dx, *others = _of_both(level, walks, doutputs[0].size)
     for other in others:
         dx = None if other is None else np.add(dx, other, out=dx)
     return level.dropout.backward(dx) if level.dropout is not None else dx
+
+
+def _of_both(level: _Level, walks: Sequence[Callable[[], Any]], outputs: int) -> list[Any]:
+    """Return what comes of the walks of a layer, side by side where there are threads and it is worth their meeting.
+
+    With an LSTM of 128 units both ways over 50 steps, batch 64, a training step takes 16 ms so; with a replica on each
+    core, whose calls are half as long and twice as many, 19 ms.
+    """
+    now = level.directions[0].ctx.now
+    if now.lanes == 1 or len(walks) == 1 or outputs < WORTH_MEETING or now.watch is not None:
+        return [walk() for walk in walks]
+    found: list[Any] = [None] * len(walks)
+
+    def note(place: int) -> None:
+        found[place] = walks[place]()
+
+    together([partial(note, place) for place in range(len(walks))])
+    return found
 
 
 def _ends(x: Float, mask: Array | None) -> tuple[Any, Any]:

@@ -29,9 +29,11 @@ def replicas_for(layout: Layout, batch: int) -> int:
 
     Dense networks use one: their work is a few large matrix products, for which the threads of BLAS serve better than
     shards. Where a convolution, a recurrence or attention does the work, each core gets a replica, unless the step is
-    too short for the threads to meet.
+    too short for the threads to meet. Where two directions do it, each replica gets two cores.
     """
-    return min(cores(), 8, batch) if layout.sharded and layout.flop(batch) >= SHARDED_FLOP else 1
+    if not layout.sharded or layout.flop(batch) < SHARDED_FLOP:
+        return 1
+    return min(cores() // 2 or 1 if layout.two_ways else cores(), 8, batch)
 
 
 class Team:
@@ -53,6 +55,7 @@ class Team:
         self._meeting = _Meeting(size)
         for rank, replica in enumerate(self.replicas):
             replica.now.team = Solo() if size == 1 else _Member(rank, self._meeting)
+            replica.now.lanes = 2 if network.layout.two_ways and 2 * size <= cores() else 1
         self._pool = ThreadPoolExecutor(size - 1, thread_name_prefix="replica") if size > 1 else None
 
     @property
