@@ -141,4 +141,5 @@ def _headline(figures: Mapping[str, Any]) -> str:
     if figures["suggestion"] is None:
         return "No learning rate can be suggested."
     least, most = figures["interval"]
-    return f"Learning rate {figures['suggestion']:g} ({least:g} to {most:g}) for {figures['optimizer']}."
+    spread = f" ({least:g} to {most:g})" if most > least else ""
+    return f"Learning rate {figures['suggestion']:g}{spread} for {figures['optimizer']}."

@@ -20,6 +20,8 @@ __all__ = ["command", "plain"]
 _PICTURE = "compare.png"
 _SENTENCES = 10
 """How many pairs of groups are told in words; --json has all."""
+_NAMED = 6
+"""Columns without room that are named; more of them are counted."""
 
 
 def command(
@@ -139,7 +141,8 @@ def _show(found: Comparison, fields: Fields) -> None:
         for line, row in zip(lines, found.rows, strict=True):
             typer.echo(paint(line, row.entry.status))
         if left_out:
-            left = ", ".join(left_out)
+            more = len(left_out) - _NAMED
+            left = ", ".join(left_out) if more <= 1 else f"{', '.join(left_out[:_NAMED])} and {more} more"
             typer.echo(wrapped(f"no room for {left}: see --columns, --csv, --json, or a wider terminal", width))
     else:
         typer.echo("there are no runs to compare.")

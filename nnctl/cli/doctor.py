@@ -94,8 +94,13 @@ def _draw(step: str, figures: Mapping[str, Any]) -> bytes:
 
 def _checklist(report: Report, screen: Screen) -> None:
     steps = report.figures["steps"]
-    rows = [(step["verdict"], step["step"], f"{step['seconds']:.1f} s", step["headline"]) for step in steps]
+    rows = [(step["verdict"], step["step"], f"{step['seconds']:.1f} s", _phrase(step["headline"])) for step in steps]
     screen.table(("verdict", "step", "time", "what was found"), rows, left=(0, 1, 3), fail="red", warn="yellow")
     if report.figures["left_out"]:
         screen.note(f"left out, for want of data: {', '.join(report.figures['left_out'])}")
     screen.note("")
+
+
+def _phrase(headline: str) -> str:
+    """Return a headline as the others in its column are written: small, and without a full stop."""
+    return headline[:1].lower() + headline[1:].removesuffix(".")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -107,7 +107,8 @@ class Pages:
                 self.console.print()
             is_labelled = re.match(r"[a-z]+:", paragraph)  # forward: ... backward: ...
             is_prose = not is_labelled and (paragraph[:1].isupper() or len(paragraph.split("\n")[0]) > _WIDEST)
-            self._indented(Text(_joined(paragraph) if is_prose else paragraph))
+            lines = [_joined(paragraph)] if is_prose else _within(paragraph.split("\n"), self.console.width - 2)
+            self._indented(Text("\n".join(lines)))
 
     def _pairs(self, rows: Iterable[tuple[str, str]]) -> None:
         rows = list(rows)
@@ -137,3 +138,27 @@ class Pages:
 def _joined(text: str) -> str:
     """Return prose on one line, code in single backticks."""
     return " ".join(text.replace("``", "`").split())
+
+
+def _within(lines: Sequence[str], width: int) -> Iterator[str]:
+    """Yield formulas; one that is too long is broken where a part of it ends, and goes on below its beginning."""
+    left = list(lines)
+    while left:
+        line = left.pop(0)
+        start = re.match(r" *([a-z]+: +)?", line).end()  # type: ignore[union-attr]  # it matches the empty text
+        at = _end_of_part(line, start, width) if len(line) > width else 0
+        if not at:
+            yield line
+            continue
+        yield line[:at]
+        rest = " " * start + line[at:].lstrip()
+        goes_on = left and left[0].startswith(" " * (start or 1)) and "=" not in left[0]
+        left.insert(0, f"{rest} {left.pop(0).lstrip()}" if goes_on else rest)
+
+
+def _end_of_part(line: str, start: int, width: int) -> int:
+    """Return where to break a formula: behind a comma or a semicolon, or else elsewhere, outside of brackets; or 0."""
+    spaces = [i for i in range(start + 1, width + 1) if line[i] == " " and line[i - 1] != " "]
+    free = [i for i in spaces if sum(map(line[:i].count, "([{")) == sum(map(line[:i].count, ")]}"))]
+    ends = [i for i in free if line[i - 1] in ",;"]
+    return max(ends or free or spaces, default=0)

@@ -132,7 +132,7 @@ def train_to_the_end(session: Session, screen: Screen, *, plot: bool) -> dict[st
 
         result["plot"] = str(draw_curves(session.run))
         screen.note(f"curves  {result['plot']}")
-        session.run.write_bytes("plots/gradient_flow.png", gradient_flow.draw(session.health.figures))
+        session.run.write_bytes("plots/gradient_flow.png", gradient_flow.draw(session.health.figures, session.run.name))
         result["gradient_flow"] = str(session.run.path / "plots" / "gradient_flow.png")
         screen.note(f"flow    {result['gradient_flow']}")
         shown = traces(session.experiment, session.learner.network)

@@ -10,7 +10,7 @@ import pytest
 from nnctl.checks.learning_rate.findings import findings, judge_rate, refusal
 from nnctl.checks.learning_rate.outcome import outcome
 from nnctl.checks.learning_rate.trials import Trial
-from nnctl.checks.lr_find import lr_find
+from nnctl.checks.lr_find import _headline, lr_find
 from nnctl.core.errors import Interrupted, UsageError
 from nnctl.experiment.assembly import Experiment
 from nnctl.spec.load import load_spec
@@ -253,3 +253,12 @@ def test_a_fall_that_a_few_large_losses_hide_is_a_warning_and_none_at_all_a_fail
     none = refusal(figures | {"curve": curve | {"loss": [20.0] * 19 + [18.0]}})
     assert (none.rule, none.verdict) == ("lr-flat-curve", "fail")
     assert refusal(figures | {"curve": curve | {"loss": [20.0] * 19 + [5.0]}}) is None
+
+
+def test_an_interval_of_one_rate_is_told_as_one_rate(report):
+    alone = {**report.figures, "suggestion": 0.01, "interval": [0.01, 0.01], "good": [0.01, 0.01]}
+    assert _headline(alone) == f"Learning rate 0.01 for {alone['optimizer']}."
+    said = " ".join(finding.message for finding in findings(alone))
+    assert "0.01 to 0.01" not in said
+    assert "would choose 0.01. At 0.01 alone the loss falls" in said
+    assert "(0.01 to 0.02)" in _headline({**alone, "interval": [0.01, 0.02]})

@@ -190,6 +190,21 @@ def test_where_there_is_no_room_the_columns_of_least_worth_go():
     assert lay_out(columns, 1)[1] == ["x", "y"]
 
 
+def test_of_many_columns_without_room_some_are_named_and_the_others_counted(here, nnctl, monkeypatch):
+    def left_out(keys: int) -> str:
+        for run in "ab":
+            make_run(here / "runs", f"{keys}-{run}", **{f"key{k}_long": run * 30 for k in range(keys)})
+        said = nnctl("compare", *(f"runs/{keys}-{run}" for run in "ab")).out
+        return " ".join(said[said.index("no room for") :].split(":")[0].split())
+
+    monkeypatch.setattr("nnctl.cli.columns.terminal_width", lambda: 40)
+    many = left_out(20)
+    assert many.endswith(" more")
+    assert many.count(",") == 5
+    monkeypatch.setattr("nnctl.cli.columns.terminal_width", lambda: 60)
+    assert "more" not in left_out(1)
+
+
 def test_of_the_keys_those_that_part_the_runs_most_evenly_stay_longest(here):
     for i in range(6):
         optimizer = {"adam": {"lr": 0.001 * (i % 2 + 1), "beta1": 0.5 if i == 5 else 0.9}}

@@ -59,3 +59,11 @@ def test_data_that_are_not_there_leave_no_directory(nnctl, here):
 def test_a_spec_that_is_not_valid_is_refused(nnctl, spec, here):
     assert nnctl("doctor", "optimizer.lr=-1").code == 2
     assert not (here / "runs").exists()
+
+
+def test_what_was_found_is_a_phrase_in_every_line_of_the_column(nnctl, spec):
+    out = nnctl("doctor", spec).out.split("\n\n")[0]
+    start = out.index("what was found")
+    begins = [line[start:] for line in out.splitlines()[1:] if line[:start].strip()]
+    assert len(begins) >= 8
+    assert [said for said in begins if said[0].isupper() or said.rstrip().endswith(".")] == []

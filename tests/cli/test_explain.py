@@ -7,6 +7,7 @@ import re
 import pytest
 from rich.cells import cell_len
 
+from nnctl.cli.pages import _within
 from nnctl.core import yaml
 from nnctl.core.component import Component
 from nnctl.spec.reference import _LISTS, contents, pages
@@ -145,3 +146,25 @@ def test_it_fits_a_narrow_terminal(nnctl, monkeypatch):
     for name in (["adam"], ["csv"], []):
         out = nnctl("explain", *name).out
         assert max(map(cell_len, out.splitlines())) <= 40, name
+
+
+@pytest.mark.parametrize("width", [60, 78, 98])
+def test_a_formula_that_is_too_long_goes_on_below_its_beginning(width):
+    formula = (
+        "forward:   y[i, j] = b + Σ_uv x[i s + u d - m, j s + v d - m] W[u, v], x being zero outside; stride s,\n"
+        "           dilation d, margin m\n"
+        "backward:  db = Σ dy"
+    )
+    first, *middle, last = _within(formula.split("\n"), width)
+    assert max(map(len, [first, *middle])) <= width
+    assert all(line.startswith(" " * 11) and line[11] != " " for line in middle)
+    assert first.startswith("forward:   ")
+    assert last == "backward:  db = Σ dy"
+    assert " ".join("\n".join([first, *middle, last]).split()) == " ".join(formula.split())
+    assert width < 78 or all(line.endswith((",", ";", "m")) for line in [first, *middle])
+
+
+def test_a_formula_that_fits_keeps_its_lines():
+    lines = ["forward:   y = x", "           z = y"]
+    assert list(_within(lines, 98)) == lines
+    assert list(_within(["  " + "x" * 200], 98)) == ["  " + "x" * 200]

@@ -196,8 +196,10 @@ def _suggestion(figures: Mapping[str, Any]) -> Finding:
         f"{counted(len(figures['trials']), 'learning rate')} were tried in short runs of "
         f"{counted(figures['run_steps'], 'step')}"
     )
-    spread = f"each of {starts} starts alone would choose {least:g} to {most:g}" if starts > 1 else "from one start"
-    said = f"{runs}; {spread}. From {low:g} to {high:g} the loss falls at least {GOOD:.0%} as far.{figures['pace']}"
+    chosen = f"{least:g}" if least == most else f"{least:g} to {most:g}"
+    spread = f"each of {starts} starts alone would choose {chosen}" if starts > 1 else "from one start"
+    where = f"At {low:g} alone" if low == high else f"From {low:g} to {high:g}"
+    said = f"{runs}; {spread}. {where} the loss falls at least {GOOD:.0%} as far.{figures['pace']}"
     if most > FAR * least and not low <= least <= most <= high:
         return SUGGESTION.warn(said, value=lr, threshold=FAR)
     return SUGGESTION.passed(said, value=lr, threshold=FAR)

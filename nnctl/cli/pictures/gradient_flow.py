@@ -18,7 +18,7 @@ _NAMED = 12
 """So many layers have their names beside a panel; of more, every second, third ... one has."""
 
 
-def draw(figures: Mapping[str, Any]) -> bytes:
+def draw(figures: Mapping[str, Any], name: str = "") -> bytes:
     """Draw gradients, updates and units over the steps that were measured, a line for every layer; a PNG.
 
     Parameters
@@ -26,6 +26,8 @@ def draw(figures: Mapping[str, Any]) -> bytes:
     figures : mapping
         As `nnctl.train.health.Health.figures` returns them: the names of the layers' weights from the input to the
         output, ``kernels``, and a record for every measured step, ``samples``.
+    name : str, optional
+        The run's, which stands above.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -37,6 +39,8 @@ def draw(figures: Mapping[str, Any]) -> bytes:
     kinds = [kind for kind in ("dead", "saturated") if samples and samples[0][kind]]
     figure = Figure(figsize=(10, 3 * (2 + len(kinds))), layout="constrained")
     FigureCanvasAgg(figure)
+    if name:
+        figure.suptitle(plain(name))
     panels = list(figure.subplots(2 + len(kinds), 1, sharex=True))
 
     _panel(panels[0], samples, "mean_grad", kernels, title="Gradient: mean |g| of each layer's weights")

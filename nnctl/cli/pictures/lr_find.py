@@ -12,6 +12,9 @@ __all__ = ["draw"]
 _CURVE, _SUGGESTION, _SPEC, _FAILED = "#4477aa", "#228833", "#aa3377", "#ee6677"  # for any colour vision (Tol, 2021)
 _RULES = (("#ccbb44", "-."), ("#66ccee", "--"), ("#332288", (0, (1, 1))), ("#ee6677", ":"))
 
+_FAR = 4
+"""Where the loss before training is so many times the lowest at the end, short runs are drawn on a log scale."""
+
 
 def draw(figures: Mapping[str, Any]) -> bytes:
     """Return a PNG: loss over learning rate, and below it, on the same axis, what the short runs came to."""
@@ -61,7 +64,10 @@ def _draw_trials(axes: Any, figures: Mapping[str, Any]) -> None:
     starts = [(trial["lr"], loss) for trial in ended for loss in trial["losses"]]
     axes.plot([lr for lr, _ in starts], [loss for _, loss in starts], ".", color="0.7", label="each start")
     axes.plot([t["lr"] for t in ended], [t["loss"] for t in ended], "o-", color=_CURVE, label="their mean")
-    axes.axhline(figures["curve"]["start"], color="0.5", linewidth=1, linestyle="--", label="before training")
+    start, lowest = figures["curve"]["start"], min((loss for _, loss in starts), default=0.0)
+    if 0 < lowest < start / _FAR:  # or the line of the start would press the others together
+        axes.set_yscale("log")
+    axes.axhline(start, color="0.5", linewidth=1, linestyle="--", label="before training")
     diverged = [trial["lr"] for trial in figures["trials"] if trial["diverged"]]
     if diverged:
         top = axes.get_xaxis_transform()
