@@ -83,7 +83,7 @@ def folder_spec(folder: LabelledFolder, name: str, command: str) -> str:
         "architecture": _CONVOLUTIONS if images else [{"lstm": {"units": 32}}, {"dense": "outputs"}],
         "loss": "cross_entropy",
         "optimizer": {"adam": {"lr": 0.003}},
-        "training": {"epochs": 20, "batch_size": max(1, min(32, folder.files // 4))},
+        "training": {"epochs": 20 if folder.files >= 256 else 40, "batch_size": max(1, min(32, folder.files // 4))},
         "metrics": ["accuracy"],
     }
     return yaml.dump(spec, _comments(command, images=images))
@@ -92,7 +92,7 @@ def folder_spec(folder: LabelledFolder, name: str, command: str) -> str:
 def _comments(command: str, *, images: bool) -> dict[Loc, str]:
     """Return what stands above each key."""
     network = (
-        "\nKernels of 3 x 3 pixels that look for the same everywhere, and their mean over the picture. Large pictures\n"
+        "\nKernels of 3 x 3 pixels that look for the same everywhere, and their mean over the picture. Large pictures "
         "gain from max_pool: 2 between the layers; others: lenet, resnet."
         if images
         else "\nA state that reads a recording from its beginning to its end; what padding fills up, it passes over."
@@ -103,7 +103,7 @@ def _comments(command: str, *, images: bool) -> dict[Loc, str]:
             "nnctl validate     checks this file and shows the network\n"
             "nnctl data         shows what the network receives\n"
             "nnctl train        trains it\n"
-            "nnctl explain NAME tells what a word in it means, and what could stand in its place\n"
+            "nnctl explain NAME tells what a word means, and what could stand for it\n"
         ),
         ("seed",): "\nThe one number that all chance follows from.",
         ("data",): "\nThe names of the folders are the classes; 15 % of the files validate and 15 % test.",

@@ -155,7 +155,7 @@ def texts_spec(texts: Texts, name: str, command: str) -> str:
         "loss": "cross_entropy",
         "optimizer": {"adam": {"lr": 0.003}},
         "clip": {"norm": 1.0},
-        "training": {"epochs": 10, "batch_size": max(1, min(32, texts.rows // 4))},
+        "training": {"epochs": 10 if texts.rows >= 512 else 40, "batch_size": max(1, min(32, texts.rows // 4))},
         "metrics": ["accuracy"],
     }
     return yaml.dump(spec, _comments(command))
@@ -168,15 +168,15 @@ def _comments(command: str) -> dict[Loc, str]:
             f"Texts with a class each: a starting point, written by `{command}`.\n"
             "nnctl validate     checks this file and shows the network\n"
             "nnctl train        trains it; then: nnctl predict RUN FILE, with a text a line\n"
-            "nnctl explain NAME tells what a word in it means, and what could stand in its place\n"
+            "nnctl explain NAME tells what a word means, and what could stand for it\n"
         ),
         ("seed",): "\nThe one number that all chance follows from.",
         ("data",): (
-            "\n15 % of the rows validate and 15 % test. A token is a word; others: tokenizer: char, bpe. The\n"
+            "\n15 % of the rows validate and 15 % test. A token is a word; others: tokenizer: char, bpe. The "
             "vocabulary is that of the training part."
         ),
         ("architecture",): (
-            "\nA vector for every token, states that read them from both ends, their mean; what padding fills up, is\n"
+            "\nA vector for every token, states that read them from both ends, their mean; what padding fills up, is "
             "passed over. Also: transformer_encoder, or conv1d and global_max_pool. Few texts want more dropout."
         ),
         ("loss",): "\nWhat is made small: minus the log of the probability of the true class.",

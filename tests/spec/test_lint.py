@@ -150,9 +150,13 @@ def test_recurrence_is_seen_side_by_side():
     assert "recurrent-without-clipping" not in bad(advice(**text, clip="{norm: 1}"))
 
 
-def test_with_few_rows_a_smaller_batch_is_no_advice():
+def test_with_few_rows_or_a_small_batch_a_smaller_batch_is_no_advice():
     few = bad(advice(Sizes(2, 10, 4), training="{epochs: 20, batch_size: full}"))["few-updates"]
     assert "batch_size" not in few.fix
+    small = bad(advice(Sizes(64, 10, 42), training="{epochs: 20, batch_size: 15}"))["few-updates"]
+    assert small.fix == "Make training.epochs larger."
+    counted = bad(advice(Sizes(64, 10, 320), training="{steps: 20, batch_size: 64}"))["few-updates"]
+    assert counted.fix == "Make training.steps larger."
     many = bad(advice(Sizes(64, 10, 320), training="{epochs: 20, batch_size: full}"))["few-updates"]
     assert "batch_size" in many.fix
 

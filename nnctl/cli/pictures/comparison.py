@@ -77,6 +77,7 @@ def _panel(axes: Any, name: str, specs: list[dict[str, Any]]) -> None:
             drawn += values
     axes.set_title(plain(name.replace("_", " ").replace("val ", "validation ")), fontsize=10)
     axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25)
     if name.endswith("loss") and drawn and min(drawn) > 0 and max(drawn) > 20 * min(drawn):
         axes.set_yscale("log")

@@ -37,6 +37,7 @@ def draw_curves(run: Run) -> Path:
         if best is not None:
             axes.axvline(best, color="0.6", linewidth=1, linestyle=":", label=f"best epoch ({best})")
         axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False, fontsize=8)
         axes.grid(alpha=0.25)
     figure.suptitle(plain(f"{run.name}, seed {run.record.get('environment', {}).get('seed')}"))

@@ -17,7 +17,7 @@ FAR_ABOVE = 10.0
 """A learning rate so many times above the usual range is a failure."""
 TIGHT_NORM, TIGHT_VALUE = 0.01, 1e-4
 BATCH = 32
-"""Rows of a usual batch; with no more in all, a smaller batch is no way to more updates."""
+"""Rows of a usual batch; with no more in all, or in a batch, a smaller one is no way to more updates."""
 FEW_UPDATES = 100
 
 LEARNING_RATE = Rule(
@@ -157,13 +157,16 @@ def _batches(reading: Reading) -> Iterator[Finding]:
     steps = reading.clock.total_steps
     is_known = training.batch_size == "full" or training.steps is not None or reading.sizes is not None
     if reading.hidden and is_known and steps < FEW_UPDATES:
+        few_rows = reading.sizes is not None and reading.sizes.rows <= BATCH
+        small = few_rows or (training.batch_size != "full" and training.batch_size <= BATCH)
+        longer = f"Make training.{'steps' if training.steps else 'epochs'} larger."
         key = "steps" if training.steps else "batch_size" if training.batch_size == "full" else "epochs"
         yield FEW.warn(
             f"the weights are updated {steps} times in all.",
             where=reading.where("training", key),
             value=steps,
             threshold=FEW_UPDATES,
-            fix="Make training.epochs larger." if reading.sizes and reading.sizes.rows <= BATCH else None,
+            fix=longer if small or training.steps else None,
         )
     if not training.shuffle and training.batch_size != "full" and not isinstance(reading.spec.loss, Perceptron):
         yield UNSHUFFLED.warn("training.shuffle is false.", where=reading.where("training", "shuffle"))
