@@ -37,7 +37,6 @@ def draw_curves(run: Run) -> Path:
         if best is not None:
             axes.axvline(best, color="0.6", linewidth=1, linestyle=":", label=f"best epoch ({best})")
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False, fontsize=8)
         axes.grid(alpha=0.25)
     figure.suptitle(plain(f"{run.name}, seed {run.record.get('environment', {}).get('seed')}"))
@@ -52,6 +51,7 @@ def _panel(axes: Any, records: list[dict[str, Any]], name: str) -> None:
     if name in titles:
         lines = {name: ("last step" if name == "lr" else "mean", _PLAIN), "grad_norm_max": ("largest", _VALIDATION)}
         lines = lines if name == "grad_norm" else {name: lines[name]}
+    axes.xaxis.get_major_locator().set_params(integer=True)
     drawn: list[float] = []
     for key, (label, colour) in lines.items():
         points = [(record["epoch"], record[key]) for record in records if record.get(key) is not None]
