@@ -153,7 +153,8 @@ def dump(data: Mapping[str, Any], comments: Mapping[Loc, str] | None = None) -> 
     data : mapping
         Mappings, lists (or tuples) and scalars.
     comments : mapping of path to str
-        What is written, as comment lines, above the entry at a path; at ``()``, above all. An empty line of it is one.
+        What is written, as comment lines, above the entry at a path; at ``()``, above all. An empty line of it is one;
+        a line that is too long for 79 columns is broken between words.
     """
     comments = comments or {}
     lines = [*_comment(comments.get(()), ""), *_entries(data, (), "", comments)] if data else ["{}"]
@@ -163,7 +164,15 @@ def dump(data: Mapping[str, Any], comments: Mapping[Loc, str] | None = None) -> 
 def _comment(text: str | None, indent: str) -> list[str]:
     # YAML bars control characters from comments too.
     lines = ["".join(c if c.isprintable() else " " for c in line) for line in (text or "").splitlines()]
-    return [f"{indent}# {line}".rstrip() if line else "" for line in lines]
+    return [f"{indent}# {part}".rstrip() if part else "" for line in lines for part in _wrapped(line, 77 - len(indent))]
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    if len(line) <= width:
+        return [line]
+    import textwrap  # noqa: PLC0415 - what is dumped has no comments but in `nnctl init`
+
+    return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _entries(value: Any, path: Loc, indent: str, comments: Mapping[Loc, str]) -> Iterator[str]:

@@ -74,16 +74,16 @@ def _comments(command: str) -> dict[Loc, str]:
             f"A language model: a starting point, written by `{command}`.\n"
             "nnctl validate     checks this file and shows the network\n"
             "nnctl train        trains it; then it writes: nnctl sample RUN --prompt TEXT\n"
-            "nnctl explain NAME tells what a word in it means, and what could stand in its place\n"
+            "nnctl explain NAME tells what a word means, and what could stand for it\n"
         ),
         ("seed",): "\nThe one number that all chance follows from.",
         ("data",): (
-            "\nThe text is cut by position: the last tenth validates. A row is `context` tokens long, 128 if left\n"
+            "\nThe text is cut by position: the last tenth validates. A row is `context` tokens long, 128 if left "
             "out, and a token is a character; others: tokenizer: word, bpe."
         ),
         ("architecture",): (
-            "\nA vector for every token, a state that reads them one after another, a score for every token that may\n"
-            "come next. Whatever looks at other positions must not look ahead: no second direction, and attention\n"
+            "\nA vector for every token, a state that reads them one after another, a score for every token that may "
+            "come next. Whatever looks at other positions must not look ahead: no second direction, and attention "
             "only as transformer_block: {heads: 4, causal: true, rotary: true}."
         ),
         ("loss",): "\nWhat is made small: minus the log of the probability of the token that comes, in nats a token.",

@@ -151,18 +151,18 @@ def _comments(found: SeriesFindings, command: str) -> dict[Loc, str]:
             f"{found.title}, a time series: a starting point, written by `{command}`.\n"
             "nnctl validate     checks this file and shows the network\n"
             "nnctl train        trains it; then: nnctl predict RUN FILE forecasts, beyond the last row too\n"
-            "nnctl explain NAME tells what a word in it means, and what could stand in its place\n"
+            "nnctl explain NAME tells what a word means, and what could stand for it\n"
         ),
         ("seed",): "\nThe one number that all chance follows from.",
         ("data",): (
-            "\nThe network sees windows of `lookback` rows with all columns of numbers and foretells the target\n"
-            "`horizon` steps behind; horizon: [1, 12] asks for the next twelve at once. `season` is for the naive\n"
+            "\nThe network sees windows of `lookback` rows with all columns of numbers and foretells the target "
+            "`horizon` steps behind; horizon: [1, 12] asks for the next twelve at once. `season` is for the naive "
             "forecast alone, which the result is compared with."
         ),
         ("data", "split"): "The latest times test, those before them validate: nothing is drawn, nothing looks ahead.",
         ("data", "target_scaling"): "Predictions and metrics are in the target's own units.",
         ("architecture",): (
-            "\nA state that reads one row after another, and what follows from it. Try a linear network first, which\n"
+            "\nA state that reads one row after another, and what follows from it. Try a linear network first, which "
             "is often as good: [flatten, dense: outputs]."
         ),
         ("loss",): "\nWhat is made small: the mean squared error. With outliers in the target try huber or mae.",

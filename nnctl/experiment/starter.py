@@ -101,8 +101,8 @@ def _comments(found: Findings, command: str) -> dict[Loc, str]:
         (): (
             f"{found.title}: a starting point, written by `{command}`.\n"
             "nnctl validate     checks this file and shows the network\n"
-            "nnctl train        trains it; any key can be changed: nnctl train SPEC optimizer.lr=0.001\n"
-            "nnctl explain NAME tells what a word in it means, and what could stand in its place\n"
+            "nnctl train        trains it; any key can be changed: SPEC optimizer.lr=0.1\n"
+            "nnctl explain NAME tells what a word means, and what could stand for it\n"
         ),
         (
             "seed",
@@ -110,25 +110,25 @@ def _comments(found: Findings, command: str) -> dict[Loc, str]:
         ("data",): "\nWhat is learned from.",
         ("data", "split"): _about_split(found),
         ("data", "scaling"): (
-            "Networks learn best from inputs around 0 of size 1. standard: mean 0, variance 1. Others: minmax (into\n"
+            "Networks learn best from inputs around 0 of size 1. standard: mean 0, variance 1. Others: minmax (into "
             "an interval), robust (where outliers spoil mean and variance), pixels (grey values), none."
         ),
         ("architecture",): (
-            "\nThe layers from input to output. More units or layers can express more and overfit sooner; dropout and\n"
+            "\nThe layers from input to output. More units or layers can express more and overfit sooner; dropout and "
             "more data work against that. `outputs` is as wide as the data and the loss ask for.\n"
             "Activations: relu, tanh, gelu, ...; between layers also dropout, batch_norm, layer_norm, residual."
         ),
         ("init",): (
-            "\nHow weights start. auto takes what suits the activation: he_normal for relu, xavier_normal for tanh.\n"
+            "\nHow weights start. auto takes what suits the activation: he_normal for relu, xavier_normal for tanh. "
             "Too small, and gradients vanish; too large, and they explode."
         ),
         ("loss",): f"\n{_about_loss(found)}",
         ("optimizer",): (
-            "\nHow weights follow the gradient. The learning rate lr matters most of all: try a third and three times\n"
+            "\nHow weights follow the gradient. The learning rate lr matters most of all: try a third and three times "
             "as much. weight_decay keeps weights small. Others: sgd, momentum, rmsprop, adam."
         ),
         ("schedule",): (
-            "\nThe learning rate over time. one_cycle rises and falls; cosine only falls; constant stays;\n"
+            "\nThe learning rate over time. one_cycle rises and falls; cosine only falls; constant stays; "
             "reduce_on_plateau falls when nothing improves."
         ),
         ("training",): (
@@ -164,8 +164,8 @@ def _about_split(found: Findings) -> str:
 
 def _about_time(found: Findings) -> str:
     return (
-        f"\nThe dates in '{found.time}' order the rows and are no input: the latest rows test, those before them\n"
-        f"validate, as a network is used on days after those it learned from. If time plays no part, write\n"
+        f"\nThe dates in '{found.time}' order the rows and are no input: the latest rows test, those before them "
+        f"validate, as a network is used on days after those it learned from. If time plays no part, write "
         f"drop: [{found.time}] in the source in place of time."
     )
 
@@ -176,7 +176,7 @@ def _about_columns(found: Findings, kind: str) -> dict[Loc, str]:
     comments: dict[Loc, str] = {}
     if found.codes:
         comments[place] = (
-            "Columns of texts are categories, the others numbers. Numbers that are codes and no quantities can be\n"
+            "Columns of texts are categories, the others numbers. Numbers that are codes and no quantities can be "
             f"made categories:  categorical: [{', '.join(found.codes)}]"
         )
     dropped = [remark for remark in found.remarks if "left out" in remark]
@@ -194,7 +194,7 @@ def _about_columns(found: Findings, kind: str) -> dict[Loc, str]:
 def _about_loss(found: Findings) -> str:
     if found.task == "regression":
         return (
-            "What is made small: the mean squared error. With outliers in the target try huber or mae. If the target\n"
+            "What is made small: the mean squared error. With outliers in the target try huber or mae. If the target "
             "is a class and no quantity, take cross_entropy and remove target_scaling."
         )
     weights = ""
@@ -206,11 +206,11 @@ def _about_loss(found: Findings) -> str:
         )
     if found.classes == 2:
         return (
-            "What is made small: minus the log of the probability of the true class, for two classes. It brings its\n"
+            "What is made small: minus the log of the probability of the true class, for two classes. It brings its "
             f"own sigmoid. Others: cross_entropy (softmax over two outputs), hinge.{weights}"
         )
     return (
-        "What is made small: minus the log of the probability of the true class. It brings its own softmax.\n"
+        "What is made small: minus the log of the probability of the true class. It brings its own softmax. "
         f"label_smoothing makes it less sure of itself; hinge wants a margin.{weights}"
     )
 

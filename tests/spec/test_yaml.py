@@ -348,3 +348,10 @@ def test_a_dump_is_written_as_a_person_would():
 def test_what_has_no_yaml_spelling_is_not_dumped():
     with pytest.raises(TypeError, match="complex has no YAML spelling"):
         scalars.write(1j)
+
+
+def test_a_long_line_of_a_comment_is_broken_between_words():
+    lines = dump({"a": {"b": 1}}, {("a", "b"): "word " * 40 + "\n\nlast"}).splitlines()
+    assert max(map(len, lines)) <= 79
+    assert lines[-3:] == ["", "  # last", "  b: 1"]
+    assert " ".join(line.strip(" #") for line in lines[1:-3]).split() == ["word"] * 40
