@@ -150,7 +150,7 @@ def _comments(found: SeriesFindings, command: str) -> dict[Loc, str]:
         (): (
             f"{found.title}, a time series: a starting point, written by `{command}`.\n"
             "nnctl validate     checks this file and shows the network\n"
-            "nnctl train        trains it; then: nnctl predict RUN FILE forecasts, beyond the last row too\n"
+            "nnctl train        trains it; then: nnctl predict RUN FILE forecasts\n"
             "nnctl explain NAME tells what a word means, and what could stand for it\n"
         ),
         ("seed",): "\nThe one number that all chance follows from.",

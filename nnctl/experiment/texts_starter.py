@@ -167,7 +167,7 @@ def _comments(command: str) -> dict[Loc, str]:
         (): (
             f"Texts with a class each: a starting point, written by `{command}`.\n"
             "nnctl validate     checks this file and shows the network\n"
-            "nnctl train        trains it; then: nnctl predict RUN FILE, with a text a line\n"
+            "nnctl train        trains it; then: nnctl predict RUN FILE, a text a line\n"
             "nnctl explain NAME tells what a word means, and what could stand for it\n"
         ),
         ("seed",): "\nThe one number that all chance follows from.",
