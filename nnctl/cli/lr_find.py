@@ -148,6 +148,7 @@ def _trial(trial: Mapping[str, Any], figures: Mapping[str, Any]) -> tuple[str, s
     remarks = {
         "suggested": trial["lr"] == figures["suggestion"],
         "the spec's": trial["lr"] == figures["lr"],
+        "the spec's before": trial["lr"] == figures.get("applied", {}).get("before"),
         "diverged": trial["diverged"],
         "unsteady": trial["unsteady"],
     }

@@ -187,8 +187,16 @@ def _next(entry: Entry) -> Iterator[str]:
         metrics = entry.summary.get("metrics")
         part = list(metrics)[-1] if isinstance(metrics, dict) and metrics else "train"
         yield _said("predict", f"nnctl predict {path} {_quoted(part)}")
+        if _is_language_model(entry):
+            yield _said("sample", f"nnctl sample {path}")
     if (Path(entry.path) / "resolved.yaml").is_file():
         yield _said("repeat", f"nnctl train {_quoted(f'{entry.path}/resolved.yaml')}")
+
+
+def _is_language_model(entry: Entry) -> bool:
+    data = entry.spec.get("data") if entry.spec else None
+    source = data.get("source") if isinstance(data, dict) else None
+    return isinstance(source, dict) and "text" in source
 
 
 def _files(path: str) -> dict[str, int]:

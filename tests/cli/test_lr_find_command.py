@@ -69,6 +69,9 @@ def test_apply_writes_the_suggestion_and_keeps_every_comment(nnctl, spec):
     suggestion = figures_of()["figures"]["suggestion"]
     assert code == 0
     assert "Written into spec.yaml, where 1e-06 was." in out
+    rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert rows["1e-06"].rstrip().endswith("the spec's before")
+    assert rows[f"{suggestion:g}"].rstrip().endswith("suggested, the spec's")
     assert spec.read_text() == text.replace("1e-6", f"{suggestion:g}")
 
 

@@ -54,6 +54,11 @@ def test_a_model_writes_what_it_has_learned_by_heart(nnctl, model):
     assert not answer.err
 
 
+def test_show_leads_to_it_from_a_language_model_and_from_no_other_run(nnctl, model, trained):
+    assert f"nnctl sample {model}" in nnctl("show", model).out
+    assert "nnctl sample" not in nnctl("show", trained(CLASSIFIER, corpus=REVIEWS)).out
+
+
 def test_the_same_seed_gives_the_same_text_and_another_one_another(nnctl, model):
     def text(*options: object) -> str:
         return json.loads(nnctl("sample", model, "--json", "--length", 60, "--temperature", 3, *options).out)["text"]
