@@ -58,6 +58,16 @@ def test_what_is_short_has_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gradient_of(2, monkeypatch)[1] == {"MainThread"}
 
 
+def test_who_watches_sees_one_layer_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recurrent, "WORTH_MEETING", 0)
+    replica = Network(layout(BOTH)).replica()
+    replica.now.lanes = 2
+    seen = []
+    replica.now.watch = lambda *_: seen.append(threading.current_thread().name)
+    replica.backward(replica.forward(np.ones((2, 9, 5), np.float32), training=True).copy())
+    assert set(seen) == {"MainThread"}
+
+
 def test_an_error_of_the_second_direction_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recurrent, "WORTH_MEETING", 0)
     replica = Network(layout(BOTH)).replica()
@@ -81,6 +91,7 @@ def test_a_replica_of_two_directions_has_two_cores(monkeypatch: pytest.MonkeyPat
     # Where another layer has work of its own, the cores go to replicas.
     mixed = layout(large, {"dense": 3000}, {"dense": 3}, shape=(5, 16))
     assert not mixed.two_ways
+    assert Team(Network(mixed)).replicas[0].now.lanes == 1
 
 
 def test_blas_has_one_thread_beside_two_directions(monkeypatch: pytest.MonkeyPatch) -> None:
