@@ -9,6 +9,7 @@ import numpy as np
 
 from nnctl.core.arrays import Float, Shape, as_rows, column_sums
 from nnctl.core.component import PositiveInt
+from nnctl.nn import loops
 from nnctl.nn.initializers import Initializer
 from nnctl.nn.layer import Context, Layer, Param, ShapeError, Views
 
@@ -75,7 +76,7 @@ class Dense(Layer, name="dense"):
         ctx.saved = x = as_rows(x)
         rows = as_rows(y)
         np.dot(x, W, out=rows)
-        if self.bias:
+        if self.bias and not loops.ran(loops.add_to_rows, rows, p.b):
             np.add(rows, p.b, out=rows)
         return y
 

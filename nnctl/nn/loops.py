@@ -5,16 +5,24 @@ from __future__ import annotations
 from nnctl.core.arrays import Float
 from nnctl.core.compiled import Loop
 
-__all__ = ["ran", "through_relu", "through_sigmoid", "through_tanh"]
+__all__ = ["add_to_rows", "ran", "through_relu", "through_sigmoid", "through_tanh"]
 
 
-def ran(loop: Loop, dy: Float, y: Float, *numbers: float) -> bool:
-    """Run a loop over all elements of two arrays of one shape; return False where that is left to NumPy."""
-    compiled = loop.compiled.get(dy.dtype)
-    if compiled is None or not (dy.flags.c_contiguous and y.flags.c_contiguous):
+def ran(loop: Loop, changed: Float, read: Float, *numbers: float) -> bool:
+    """Run a loop that changes one array and reads another, element by element; return False where NumPy has to."""
+    compiled = loop.compiled.get(changed.dtype)
+    if compiled is None or not (changed.flags.c_contiguous and read.flags.c_contiguous):
         return False
-    compiled(dy.reshape(-1), y.reshape(-1), *numbers)
+    compiled(changed.reshape(-1), read.reshape(-1), *numbers)
     return True
+
+
+@Loop
+def add_to_rows(y: Float, b: Float) -> None:
+    """Do y ← y + b for every row of y, which is as long as b."""
+    for start in range(0, y.size, b.size):
+        for j in range(b.size):
+            y[start + j] += b[j]
 
 
 @Loop
