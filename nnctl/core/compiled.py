@@ -5,20 +5,25 @@ as passes of NumPy, which always work, and as the plain loop that they stand for
 compiles where it is installed and the training is long enough. Both round the same operations in the same order, and so
 give the same bits: nothing of a run depends on which of them ran, but its time.
 
-A loop has one dtype throughout, walks contiguous vectors (n,), sums nothing (the order of a sum is not NumPy's), and
-calls nothing but ``sqrt`` and ``maximum``: exponentials differ in their last bit from one library to the next.
+A loop has one dtype throughout, walks contiguous vectors (n,) or matrices (n, m), sums nothing (the order of a sum is not
+NumPy's), and calls nothing but ``sqrt`` and ``maximum``: exponentials differ in their last bit from one library to the
+next. Its indices begin at 0 and go up by one, or the compiler does not vectorise it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import signature
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-__all__ = ["Loop", "compile_loops", "compiler"]
+from nnctl.core.arrays import Float
+
+__all__ = ["Loop", "Matrix", "compile_loops", "compiler"]
+
+Matrix: TypeAlias = Float
 
 
 class Loop:
@@ -27,8 +32,8 @@ class Loop:
     Parameters
     ----------
     plain : callable
-        The loop, in the part of Python that Numba takes. Arguments annotated with ``float`` are numbers of the dtype of
-        the vectors, all others vectors: ``Float`` of that dtype.
+        The loop, in the part of Python that Numba takes. Arguments are annotated as ``Float``, a vector; ``Matrix``; or
+        ``float``, a number of their dtype.
 
     Attributes
     ----------
@@ -50,7 +55,8 @@ class Loop:
 
         number = numba.from_dtype(dtype)
         arguments = signature(self.plain).parameters.values()
-        kinds = tuple(number if argument.annotation == "float" else number[::1] for argument in arguments)
+        known = {"float": number, "Float": number[::1], "Matrix": number[:, ::1]}
+        kinds = tuple(known[argument.annotation] for argument in arguments)
 
         def first(*values: Any) -> None:
             # Division by zero as NumPy has it; and without Python's lock, so that replicas do not wait for each other.

@@ -121,7 +121,7 @@ def test_messages_of_errors(place, name, there):
 def test_a_line_break_in_a_name_begins_no_line(there):
     answer = call("validate", 'data.source.csv.target="y\\nerror: all is lost"')
     assert answer.code == 3
-    assert "\n  error: all is lost" in answer.err
+    assert "error: all is lost" in answer.err
     assert not [line for line in answer.err.splitlines()[1:] if line.startswith("error")]
     assert continued("a\nb\n  c") == "a\n  b\n  c"
     assert "\n" not in str(SpecError([Problem((), "two\nlines")]))
