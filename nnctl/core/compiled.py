@@ -5,9 +5,9 @@ as passes of NumPy, which always work, and as the plain loop that they stand for
 compiles where it is installed and the training is long enough. Both round the same operations in the same order, and so
 give the same bits: nothing of a run depends on which of them ran, but its time.
 
-A loop has one dtype throughout, walks contiguous vectors (n,) or matrices (n, m), sums nothing (the order of a sum is not
-NumPy's), and calls nothing but ``sqrt`` and ``maximum``: exponentials differ in their last bit from one library to the
-next. Its indices begin at 0 and go up by one, or the compiler does not vectorise it.
+A loop has one dtype throughout, walks contiguous vectors (n,) or matrices (n, m), sums nothing (the order of a sum is
+not NumPy's), and calls nothing but ``sqrt`` and ``maximum``: exponentials differ in their last bit from one library to
+the next. Its indices begin at 0 and go up by one, or the compiler does not vectorise it.
 """
 
 from __future__ import annotations
