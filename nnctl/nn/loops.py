@@ -28,7 +28,7 @@ def added(b: Float, rows: Float) -> bool:
 
 @Loop
 def add_to_rows(rows: Matrix, b: Float) -> None:
-    """Add b to every row: 0.8 us for 256 rows of 64 numbers, which are short for NumPy's 3.1 us."""
+    """Add b to every row: 1.0 us for 256 rows of 64 numbers, where NumPy takes 3.1 us."""
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             rows[i, j] += b[j]

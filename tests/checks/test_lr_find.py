@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import inf, nan
 
 import pytest
+from iris import IRIS
 
 from nnctl.checks.learning_rate.findings import findings, judge_rate, refusal
 from nnctl.checks.learning_rate.outcome import outcome
@@ -15,23 +16,6 @@ from nnctl.core.errors import Interrupted, UsageError
 from nnctl.experiment.assembly import Experiment
 from nnctl.spec.load import load_spec
 from nnctl.train.step import train_step
-
-IRIS = """
-name: iris
-data: {source: iris}
-architecture: [dense: 8, tanh, dropout: 0.1, batch_norm, dense: outputs]
-loss: cross_entropy
-optimizer: momentum
-training: {batch_size: 16}
-"""
-
-
-@pytest.fixture
-def experiment(spec_file):
-    def make(*overrides: str) -> Experiment:
-        return Experiment(load_spec(spec_file(IRIS), overrides))
-
-    return make
 
 
 @pytest.fixture(scope="module")

@@ -9,25 +9,6 @@ import pytest
 
 from nnctl.checks.learning_rate.curve import has_diverged
 from nnctl.checks.learning_rate.trials import Trial, climb, starts, sweep
-from nnctl.experiment.assembly import Experiment
-from nnctl.spec.load import load_spec
-
-IRIS = """
-name: iris
-data: {source: iris}
-architecture: [dense: 8, tanh, dropout: 0.1, batch_norm, dense: outputs]
-loss: cross_entropy
-optimizer: momentum
-training: {batch_size: 16}
-"""
-
-
-@pytest.fixture
-def experiment(spec_file):
-    def make(*overrides: str) -> Experiment:
-        return Experiment(load_spec(spec_file(IRIS), overrides))
-
-    return make
 
 
 def test_runs_from_one_start_share_their_weights_and_batches(experiment):
